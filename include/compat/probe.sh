@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# probe.sh KERNEL_BUILD_DIR [OUTPUT]: look into a kernel's headers and say
+# what they offer, one "#define HAVE_..." a line.  Distributions backport, so
+# a version number proves nothing; the header does.
+#
+# KERNEL_BUILD_DIR is what /lib/modules/RELEASE/build points to, or a kernel
+# source tree.  With OUTPUT the file is replaced only when its text changes,
+# so that an unchanged kernel rebuilds nothing.
+set -eu
+
+usage() {
+	echo "usage: probe.sh KERNEL_BUILD_DIR [OUTPUT]" >&2
+	exit 2
+}
+
+[ $# -ge 1 ] || usage
+kdir=$1
+output=${2:-}
+
+# Debian keeps the shared headers beside the flavour's build directory and
+# names them in the first line of its Makefile.
+common=$(sed -n 's|^include \(.*\)/Makefile$|\1|p' "$kdir/Makefile" 2>/dev/null | head -n 1)
+[ -n "$common" ] && [ -d "$common/include" ] || common=$kdir
+if [ ! -f "$common/include/linux/module.h" ]; then
+	echo "probe.sh: no kernel headers in $kdir: install linux-headers for this kernel, or name its build directory" >&2
+	exit 1
+fi
+
+# probe NAME FILE REGEX: FILE, below include/, has a line that matches
+probe() {
+	if [ -f "$common/include/$2" ] && grep -Eq -- "$3" "$common/include/$2"; then
+		echo "#define $1 1"
+	fi
+}
+
+# Sort by module, then by name; say what the probe tells apart.
+probes() {
+	echo "/* SPDX-License-Identifier: GPL-2.0 */"
+	echo "/* Written by include/compat/probe.sh; do not edit. */"
+
+	# bonding
+
+	# percore
+
+	# pollnvme
+}
+
+if [ -z "$output" ]; then
+	probes
+	exit 0
+fi
+
+tmp=$output.tmp.$$
+trap 'rm -f "$tmp"' EXIT
+probes > "$tmp"
+cmp -s "$tmp" "$output" || mv "$tmp" "$output"

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the three modules for one kernel in a staged copy of the sources, so
+# that the tree stays clean and two kernels do not tread on one another.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+usage()
+{
+	cat <<'EOF'
+usage: build-modules.sh [--install DESTDIR] [--sparse] KERNEL
+
+  KERNEL             a Debian line (6.1, 6.12), a release (uname -r) or a
+                     kernel build directory
+  --install DESTDIR  install the built modules below DESTDIR ('' for this
+                     machine) into lib/modules/RELEASE/updates and run depmod
+  --sparse           check our sources with sparse, build nothing new
+
+The modules appear in build/RELEASE/.
+EOF
+}
+
+install=no destdir='' sparse=no
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--install) [[ $# -ge 2 ]] || usage_error "--install wants a directory"
+		install=yes destdir=$2; shift 2 ;;
+	--sparse) sparse=yes; shift ;;
+	-h | --help) usage; exit 0 ;;
+	-*) usage_error "unknown option $1" ;;
+	*) break ;;
+	esac
+done
+[[ $# -eq 1 ]] || usage_error "name one kernel"
+
+kdir=$(kernel_build_dir "$1")
+release=$(kernel_release "$kdir")
+[[ -n $release ]] || die "$kdir is not prepared" "run 'make modules_prepare' in it"
+out=$CORELANE_TOP/build/$release
+stage=$out/src
+
+if [[ $install == yes ]]; then
+	dest=$destdir/lib/modules/$release/updates
+	mkdir -p "$dest"
+	cp "$out"/*.ko "$dest/"
+	depmod ${destdir:+-b "$destdir"} "$release"
+	say "installed $(cd "$out" && echo ./*.ko) in $dest"
+	exit 0
+fi
+
+# Copy what changed; drop what is gone, but keep what the build made.
+stage_sources()
+{
+	local file
+
+	mkdir -p "$stage"
+	(cd "$CORELANE_TOP" && find Kbuild drivers net include -type f \
+		! -name '*.o' ! -name '*.ko' ! -name '*.mod*' ! -name '.*.cmd' \
+		! -name compat_autoconf.h -print0) |
+	while IFS= read -r -d '' file; do
+		if ! cmp -s "$CORELANE_TOP/$file" "$stage/$file"; then
+			mkdir -p "$stage/${file%/*}"
+			cp -p "$CORELANE_TOP/$file" "$stage/$file"
+		fi
+	done
+}
+
+stage_sources
+make_args=(-C "$kdir" "M=$stage" W=1 "-j$(nproc)")
+if [[ $sparse == yes ]]; then
+	command -v sparse > /dev/null || die "sparse is not installed" "apt-get install sparse"
+	make_args+=(C=2 "CHECK=$CORELANE_TOP/scripts/sparse-ours.sh")
+fi
+
+log=$out/build.log
+if ! make "${make_args[@]}" modules > "$log" 2>&1; then
+	grep -E 'error|Error|\*\*\*|corelane' "$log" >&2 || tail -n 20 "$log" >&2
+	die "the build for $release failed" "see $log"
+fi
+# Warnings are errors for us: the build must be silent under W=1.
+if grep -E 'warning:|WARNING:|error:' "$log" >&2; then
+	die "the build for $release warns" "see $log"
+fi
+find "$stage" -name '*.ko' -exec cp {} "$out/" \;
+if [[ $sparse == yes ]]; then
+	say "sparse: $release clean"
+else
+	say "built for $release: $(cd "$out" && echo *.ko) (in build/$release)"
+fi

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the scripts share: where things are, and how to speak to the user.
+# Sourced, never run.
+
+CORELANE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CORELANE_CACHE=${CORELANE_CACHE:-/var/cache/corelane}
+export CORELANE_TOP CORELANE_CACHE
+
+# Kernel lines we support, oldest first, and Debian's package that names the
+# newest release of each.
+CORELANE_LINES=(6.1 6.12)
+
+die()
+{
+	local what=$1 todo=${2:-}
+
+	printf '%s: %s%s\n' "${0##*/}" "$what" "${todo:+: $todo}" >&2
+	exit 1
+}
+
+usage_error()
+{
+	printf '%s: %s (see --help)\n' "${0##*/}" "$1" >&2
+	exit 2
+}
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+# release_of_line LINE: the Debian release that setup fetched for a line
+release_of_line()
+{
+	local file=$CORELANE_CACHE/lines/$1
+
+	[[ -s $file ]] || return 1
+	cat "$file"
+}
+
+# kernel_build_dir NAME: a line, a release or a directory -> its build directory
+kernel_build_dir()
+{
+	local name=$1 release dir
+
+	if [[ $name == */* ]]; then
+		[[ -f $name/Makefile ]] || die "no kernel build directory at $name" "name one that has a Makefile and .config"
+		(cd "$name" && pwd)
+		return
+	fi
+	release=$(release_of_line "$name") || release=$name
+	for dir in "$CORELANE_CACHE/headers/$release/usr/src/linux-headers-$release" \
+		   "/lib/modules/$release/build" "/usr/src/linux-headers-$release"; do
+		if [[ -f $dir/Makefile && -f $dir/.config ]]; then
+			printf '%s\n' "$dir"
+			return
+		fi
+	done
+	die "no headers for kernel $name" \
+	    "run scripts/setup.sh for a Debian line (${CORELANE_LINES[*]}), install linux-headers-$name, or give KERNEL=/path/to/build"
+}
+
+# kernel_release DIR: the release a build directory makes modules for
+kernel_release()
+{
+	local dir=$1
+
+	if [[ -s $dir/include/config/kernel.release ]]; then
+		cat "$dir/include/config/kernel.release"
+	else
+		sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$dir/include/generated/utsrelease.h"
+	fi
+}
