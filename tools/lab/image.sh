@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The guest's file system: a base archive per kernel, made once from the
+# cache, and a small overlay per run with our modules, tests and the job.
+# The kernel takes them as one initramfs, one archive behind the other.
+# Sourced after scripts/lib.sh.
+
+# Kernel modules the guest may want; what they depend on follows.
+IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink,packet,psample,sched,unix,9p}
+	kernel/drivers/net/{bonding,team,veth.ko,dummy.ko,tun.ko,macvlan.ko,ipvlan,nlmon.ko,ifb.ko,virtio_net.ko,net_failover.ko,vrf.ko,tap.ko}
+	kernel/drivers/net/ethernet/intel/{e1000,e1000e,igb,igbvf}
+	kernel/drivers/block/{null_blk,brd.ko,loop.ko,virtio_blk.ko} kernel/drivers/nvme
+	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko
+	kernel/fs/{ext4,xfs,9p,configfs,netfs,fscache,overlayfs} kernel/lib kernel/crypto kernel/arch/x86/crypto)
+
+# Never wanted in the guest: perl, ICU's tables, translations.
+IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'usr/bin/perl*' usr/include
+	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/share/pixmaps
+	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data})
+
+image_base() # RELEASE: the path of its base archive
+{
+	printf '%s/images/%s.cpio\n' "$CORELANE_CACHE" "$1"
+}
+
+image_cpio() # DIR OUTPUT
+{
+	(cd "$1" && find . -mindepth 1 -print0 | sort -z |
+		cpio -o -0 -H newc --quiet -R 0:0 --reproducible) > "$2"
+}
+
+# Copy the modules of the list with all they depend on, and index them.
+image_modules() # RELEASE ROOT
+{
+	local release=$1 root=$2 from=$CORELANE_CACHE/kernels/$1/lib/modules/$1 to=$2/lib/modules/$1 pattern
+
+	mkdir -p "$to"
+	pattern=$(printf '%s\n' "${IMAGE_MODULES[@]}" | sed 's/\./\\./g; s/^/^/' | paste -sd '|')
+	awk -F '[: ]+' -v want="$pattern" '
+		{ deps[$1] = $0 }
+		$1 ~ want { picked[$1] }
+		END {
+			for (m in picked) {
+				n = split(deps[m], d, /[: ]+/)
+				for (i = 1; i <= n; i++)
+					if (d[i] != "") need[d[i]]
+			}
+			for (m in need) print m
+		}' "$from/modules.dep" | (cd "$from" && xargs cp --parents -t "$to")
+	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
+	depmod -b "$root" "$release"
+}
+
+# What Debian's maintainer scripts would have set up.
+image_config() # ROOT
+{
+	local root=$1 tool
+
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,root,etc,results,mnt,var/tmp,var/log,var/cache/lighttpd}
+	cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
+	cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
+	echo '127.0.0.1 localhost lab' > "$root/etc/hosts"
+	echo lab > "$root/etc/hostname"
+	printf 'hosts: files\npasswd: files\ngroup: files\n' > "$root/etc/nsswitch.conf"
+	for tool in iptables ip6tables; do
+		ln -sf xtables-nft-multi "$root/usr/sbin/$tool"
+	done
+	ln -sf mawk "$root/usr/bin/awk"
+	[[ -e $root/usr/bin/sh ]] || ln -s bash "$root/usr/bin/sh"
+	while read -r tool; do
+		[[ -e $root/usr/bin/$tool || -e $root/usr/sbin/$tool ]] || ln -s busybox "$root/usr/bin/$tool"
+	done < <("$root/usr/bin/busybox" --list)
+	ln -sf ../corelane/lab/init "$root/sbin/init"
+	ln -sf corelane/lab/init "$root/init"
+}
+
+# image_make_base RELEASE: make the base archive unless it is there and no
+# older than what it is made of
+image_make_base()
+{
+	local release=$1 out tmp guest=$CORELANE_CACHE/guest/current path
+
+	out=$(image_base "$release")
+	if [[ -f $out && $out -nt $CORELANE_CACHE/kernels/$release/.complete &&
+	      $out -nt $guest/.complete && $out -nt ${BASH_SOURCE[0]} ]]; then
+		return 0
+	fi
+	say "packing the guest's file system for $release"
+	mkdir -p "${out%/*}"
+	tmp=$(mktemp -d "$CORELANE_CACHE/images/tmp.XXXXXX")
+	cp -a "$guest/root" "$tmp/root"
+	for path in "${IMAGE_PRUNE[@]}"; do
+		# shellcheck disable=SC2086  # patterns are meant to expand
+		rm -rf "$tmp/root/"$path
+	done
+	image_modules "$release" "$tmp/root"
+	image_config "$tmp/root"
+	image_cpio "$tmp/root" "$tmp/base"
+	rm -rf "$CORELANE_CACHE/images/$release.modules"
+	mkdir -p "$CORELANE_CACHE/images/$release.modules/lib/modules"
+	mv "$tmp/root/lib/modules/$release" "$CORELANE_CACHE/images/$release.modules/lib/modules/"
+	mv "$tmp/base" "$out"
+	rm -rf "$tmp"
+}
+
+# image_make RELEASE WORK: write WORK/initrd; the job is in WORK/overlay
+image_make()
+{
+	local release=$1 work=$2 overlay=$2/overlay built=$CORELANE_TOP/build dir
+
+	image_make_base "$release"
+	mkdir -p "$overlay/corelane"/{bin,lab,tests}
+	for dir in bonding percore pollnvme system lib.sh; do
+		[[ ! -e $CORELANE_TOP/tests/$dir ]] || cp -r "$CORELANE_TOP/tests/$dir" "$overlay/corelane/tests/"
+	done
+	cp "$CORELANE_TOP"/tools/lab/guest/* "$overlay/corelane/lab/"
+	cp "$CORELANE_CACHE/src/linux-source-6.12/tools/testing/selftests/kselftest/ktap_helpers.sh" \
+		"$overlay/corelane/tests/"
+	[[ ! -x $built/corelane/corelane ]] || cp "$built/corelane/corelane" "$overlay/corelane/bin/"
+	[[ ! -d $built/tests ]] || find "$built/tests" -type f -perm -u+x -exec cp {} "$overlay/corelane/bin/" \;
+	if compgen -G "$built/$release/*.ko" > /dev/null; then
+		# A copy, for depmod to index ours among the others.
+		cp -a "$CORELANE_CACHE/images/$release.modules" "$work/modules"
+		mkdir -p "$work/modules/lib/modules/$release/updates"
+		cp "$built/$release"/*.ko "$work/modules/lib/modules/$release/updates/"
+		depmod -b "$work/modules" "$release"
+		mkdir -p "$overlay/usr/lib/modules/$release"
+		mv "$work/modules/lib/modules/$release"/{updates,modules.*} "$overlay/usr/lib/modules/$release/"
+		rm -rf "$work/modules"
+	fi
+	image_cpio "$overlay" "$work/overlay.cpio"
+	cat "$(image_base "$release")" "$work/overlay.cpio" > "$work/initrd"
+}
