@@ -43,6 +43,8 @@ probes() {
 	# bonding
 
 	# percore
+	# 6.2: netlink: extended ACK with formatted messages
+	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
 
 	# pollnvme
 }

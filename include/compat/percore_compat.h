@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What percore needs and older kernels lack.
+ */
+#ifndef _PERCORE_COMPAT_H
+#define _PERCORE_COMPAT_H
+
+#include "compat_autoconf.h"
+
+#ifndef HAVE_NL_SET_ERR_MSG_FMT
+#include <linux/atomic.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/netlink.h>
+
+/* The acknowledgment copies an extack message after the handler has returned,
+ * and there is no buffer in the extack. So lend one for a second, from a ring;
+ * whoever finds its slot lent gets the format itself. Slots always end in a
+ * NUL, so that even an acknowledgment that comes later reads a string.
+ */
+#define PERCORE_MSG_SLOTS	64
+#define PERCORE_MSG_SIZE	80
+
+static struct {
+	unsigned long lent;
+	char text[PERCORE_MSG_SIZE];
+} percore_msg[PERCORE_MSG_SLOTS];
+
+static atomic_t percore_msg_next = ATOMIC_INIT(-1);
+
+static __printf(1, 2) const char *percore_msg_fmt(const char *fmt, ...)
+{
+	unsigned int i = (unsigned int)atomic_inc_return(&percore_msg_next) %
+			 PERCORE_MSG_SLOTS;
+	unsigned long lent = READ_ONCE(percore_msg[i].lent);
+	unsigned long now = jiffies | 1;
+	va_list args;
+
+	if ((lent && time_before(now, lent + HZ)) ||
+	    cmpxchg(&percore_msg[i].lent, lent, now) != lent)
+		return fmt;
+	va_start(args, fmt);
+	vsnprintf(percore_msg[i].text, PERCORE_MSG_SIZE, fmt, args);
+	va_end(args);
+	return percore_msg[i].text;
+}
+
+#define NL_SET_ERR_MSG_ATTR_FMT(extack, attr, fmt, args...) do {	\
+	struct netlink_ext_ack *__extack = (extack);			\
+									\
+	if (__extack) {							\
+		__extack->_msg = percore_msg_fmt(fmt, ##args);		\
+		__extack->bad_attr = (attr);				\
+		__extack->policy = NULL;				\
+	}								\
+} while (0)
+#endif /* !HAVE_NL_SET_ERR_MSG_FMT */
+
+#endif /* _PERCORE_COMPAT_H */

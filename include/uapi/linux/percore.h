@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * percore: one address and port in front of a listener per CPU.
+ *
+ * Generic netlink family "percore"; a YNL specification of it is in
+ * Documentation/netlink/specs/percore.yaml. A request acts on the network
+ * namespace of its socket.
+ */
+#ifndef _UAPI_LINUX_PERCORE_H
+#define _UAPI_LINUX_PERCORE_H
+
+#define PERCORE_GENL_NAME	"percore"
+#define PERCORE_GENL_VERSION	1
+
+#define PERCORE_MAX_LANES	1024	/* lanes of one service */
+#define PERCORE_MAX_SERVICES	256	/* services of one network namespace */
+
+/**
+ * enum percore_cmd - commands of the family
+ * @PERCORE_CMD_UNSPEC: unused
+ * @PERCORE_CMD_SERVICE_NEW: add a service; CAP_NET_ADMIN in the user namespace
+ *	that owns the network namespace
+ * @PERCORE_CMD_SERVICE_DEL: delete the service with this address, port and
+ *	protocol; CAP_NET_ADMIN likewise
+ * @PERCORE_CMD_SERVICE_GET: dump all services
+ * @PERCORE_CMD_STATS_GET: dump counters, a message per service and CPU
+ */
+enum percore_cmd {
+	PERCORE_CMD_UNSPEC,
+	PERCORE_CMD_SERVICE_NEW,
+	PERCORE_CMD_SERVICE_DEL,
+	PERCORE_CMD_SERVICE_GET,
+	PERCORE_CMD_STATS_GET,
+
+	/* private: */
+	__PERCORE_CMD_MAX,
+	PERCORE_CMD_MAX = __PERCORE_CMD_MAX - 1,
+};
+
+/**
+ * enum percore_method - how a packet gets to the listener of its lane
+ * @PERCORE_METHOD_NAT: its destination port becomes the lane's private port,
+ *	and replies leave with the service's port
+ */
+enum percore_method {
+	PERCORE_METHOD_NAT,
+
+	/* private: */
+	__PERCORE_METHOD_MAX,
+	PERCORE_METHOD_MAX = __PERCORE_METHOD_MAX - 1,
+};
+
+/**
+ * enum percore_service_attr - attributes of a service
+ * @PERCORE_A_SERVICE_UNSPEC: unused
+ * @PERCORE_A_SERVICE_PAD: padding of 64-bit attributes
+ * @PERCORE_A_SERVICE_VIP4: be32, IPv4 address that clients use
+ * @PERCORE_A_SERVICE_PORT: be16, port that clients use
+ * @PERCORE_A_SERVICE_PROTO: u8, IPPROTO_TCP (the default)
+ * @PERCORE_A_SERVICE_METHOD: u8, enum percore_method (default: nat)
+ * @PERCORE_A_SERVICE_LANE: nest of enum percore_lane_attr, once per lane
+ */
+enum percore_service_attr {
+	PERCORE_A_SERVICE_UNSPEC,
+	PERCORE_A_SERVICE_PAD,
+	PERCORE_A_SERVICE_VIP4,
+	PERCORE_A_SERVICE_PORT,
+	PERCORE_A_SERVICE_PROTO,
+	PERCORE_A_SERVICE_METHOD,
+	PERCORE_A_SERVICE_LANE,
+
+	/* private: */
+	__PERCORE_A_SERVICE_MAX,
+	PERCORE_A_SERVICE_MAX = __PERCORE_A_SERVICE_MAX - 1,
+};
+
+/**
+ * enum percore_lane_attr - attributes of a lane
+ * @PERCORE_A_LANE_UNSPEC: unused
+ * @PERCORE_A_LANE_CPU: u32, CPU whose packets the lane takes
+ * @PERCORE_A_LANE_PORT: be16, private port that the lane's server listens on
+ */
+enum percore_lane_attr {
+	PERCORE_A_LANE_UNSPEC,
+	PERCORE_A_LANE_CPU,
+	PERCORE_A_LANE_PORT,
+
+	/* private: */
+	__PERCORE_A_LANE_MAX,
+	PERCORE_A_LANE_MAX = __PERCORE_A_LANE_MAX - 1,
+};
+
+/**
+ * enum percore_stats_attr - attributes of a message of counters
+ * @PERCORE_A_STATS_UNSPEC: unused
+ * @PERCORE_A_STATS_PAD: padding of 64-bit attributes
+ * @PERCORE_A_STATS_VIP4: be32, the service's address
+ * @PERCORE_A_STATS_PORT: be16, the service's port
+ * @PERCORE_A_STATS_PROTO: u8, the service's protocol
+ * @PERCORE_A_STATS_CPU: u32, CPU on which the packets below were handled
+ * @PERCORE_A_STATS_LANE_PORT: be16, private port of that CPU's lane; absent
+ *	when the CPU has no lane
+ * @PERCORE_A_STATS_NEW: u64, new connections given to the lane of the CPU that
+ *	received them
+ * @PERCORE_A_STATS_LOCAL: u64, packets of known connections that arrived on the
+ *	CPU of their lane
+ * @PERCORE_A_STATS_MIGRATED: u64, packets of known connections that arrived on
+ *	another CPU and were led to their lane
+ * @PERCORE_A_STATS_FALLBACK: u64, new connections given to another lane because
+ *	nobody listened on the CPU's own
+ * @PERCORE_A_STATS_REFUSED: u64, new connections that no lane listened for; the
+ *	client gets a reset
+ * @PERCORE_A_STATS_COOKIE: u64, acknowledgments without a connection, given to a
+ *	listener: the end of a SYN cookie handshake, or a stray
+ * @PERCORE_A_STATS_STRAY: u64, other packets without a connection
+ * @PERCORE_A_STATS_OUT: u64, packets sent with the public port in place of the
+ *	private one
+ * @PERCORE_A_STATS_ICMP: u64, ICMP errors about connections, translated
+ * @PERCORE_A_STATS_FRAG: u64, packets that arrived in fragments
+ * @PERCORE_A_STATS_DROPPED_DIRECT: u64, packets sent to a private port itself
+ * @PERCORE_A_STATS_DROPPED_NOMEM: u64, packets lost for want of memory
+ */
+enum percore_stats_attr {
+	PERCORE_A_STATS_UNSPEC,
+	PERCORE_A_STATS_PAD,
+	PERCORE_A_STATS_VIP4,
+	PERCORE_A_STATS_PORT,
+	PERCORE_A_STATS_PROTO,
+	PERCORE_A_STATS_CPU,
+	PERCORE_A_STATS_LANE_PORT,
+	PERCORE_A_STATS_NEW,
+	PERCORE_A_STATS_LOCAL,
+	PERCORE_A_STATS_MIGRATED,
+	PERCORE_A_STATS_FALLBACK,
+	PERCORE_A_STATS_REFUSED,
+	PERCORE_A_STATS_COOKIE,
+	PERCORE_A_STATS_STRAY,
+	PERCORE_A_STATS_OUT,
+	PERCORE_A_STATS_ICMP,
+	PERCORE_A_STATS_FRAG,
+	PERCORE_A_STATS_DROPPED_DIRECT,
+	PERCORE_A_STATS_DROPPED_NOMEM,
+
+	/* private: */
+	__PERCORE_A_STATS_MAX,
+	PERCORE_A_STATS_MAX = __PERCORE_A_STATS_MAX - 1,
+};
+
+#endif /* _UAPI_LINUX_PERCORE_H */

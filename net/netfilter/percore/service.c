@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Services of a netns: the list that the configuration works on, the table
+ * that packets read, and the counters.
+ */
+#include <linux/cpumask.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "percore.h"
+
+/**
+ * percore_service_alloc() - allocate a service without lanes' contents
+ * @lanes: number of lanes, 1 to PERCORE_MAX_LANES
+ *
+ * Context: may sleep.
+ * Return: zeroed service, or NULL.
+ */
+struct percore_service *percore_service_alloc(u16 lanes)
+{
+	struct percore_service *svc;
+
+	svc = kzalloc(sizeof(*svc), GFP_KERNEL_ACCOUNT);
+	if (!svc)
+		return NULL;
+	svc->lanes = lanes;
+	svc->lane = kvcalloc(lanes, sizeof(*svc->lane), GFP_KERNEL_ACCOUNT);
+	svc->lane_of_cpu = kvcalloc(nr_cpu_ids, sizeof(*svc->lane_of_cpu),
+				    GFP_KERNEL_ACCOUNT);
+	svc->stats = alloc_percpu_gfp(struct percore_stats, GFP_KERNEL_ACCOUNT);
+	if (svc->lane && svc->lane_of_cpu && svc->stats)
+		return svc;
+	percore_service_free(svc);
+	return NULL;
+}
+
+/**
+ * percore_service_free() - free a service that no packet can see
+ * @svc: service
+ *
+ * Context: any but hard interrupt.
+ */
+void percore_service_free(struct percore_service *svc)
+{
+	free_percpu(svc->stats);
+	kvfree(svc->lane_of_cpu);
+	kvfree(svc->lane);
+	kfree(svc);
+}
+
+static void percore_service_free_rcu(struct rcu_head *rcu)
+{
+	percore_service_free(container_of(rcu, struct percore_service, rcu));
+}
+
+/* Every CPU gets a lane: its own, else one of the others in turn. Returns
+ * false, with the lane in @bad, when a CPU has two.
+ */
+static bool percore_map_cpus(struct percore_service *svc, u16 *bad)
+{
+	unsigned int cpu, next = 0;
+	u16 i;
+
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		svc->lane_of_cpu[cpu] = PERCORE_PUBLIC;
+	for (i = 0; i < svc->lanes; i++) {
+		if (svc->lane_of_cpu[svc->lane[i].cpu] != PERCORE_PUBLIC) {
+			*bad = i;
+			return false;
+		}
+		svc->lane_of_cpu[svc->lane[i].cpu] = i;
+	}
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		if (svc->lane_of_cpu[cpu] == PERCORE_PUBLIC)
+			svc->lane_of_cpu[cpu] = next++ % svc->lanes;
+	return true;
+}
+
+static struct percore_table *percore_table_alloc(u32 entries)
+{
+	u32 slots = percore_table_slots(entries);
+	struct percore_table *table;
+
+	table = kvzalloc(struct_size(table, slots, slots), GFP_KERNEL_ACCOUNT);
+	if (table)
+		table->mask = slots - 1;
+	return table;
+}
+
+/* Enter a service's public port (lane PERCORE_PUBLIC) and its private ports.
+ * On a clash returns the slot that was there first, and in @lane whose port
+ * it was.
+ */
+static const struct percore_slot *
+percore_table_fill(struct percore_table *table, struct percore_service *svc,
+		   u16 *lane)
+{
+	struct percore_slot slot = {
+		.addr = svc->vip,
+		.port = svc->port,
+		.lane = PERCORE_PUBLIC,
+		.svc = svc,
+	};
+	const struct percore_slot *clash;
+	u16 i;
+
+	*lane = PERCORE_PUBLIC;
+	clash = percore_table_insert(table, &slot);
+	for (i = 0; !clash && i < svc->lanes; i++) {
+		*lane = i;
+		slot.lane = i;
+		slot.port = svc->lane[i].port;
+		clash = percore_table_insert(table, &slot);
+	}
+	return clash;
+}
+
+/* The table of all services of @pn but @without; the lock is held. */
+static struct percore_table *
+percore_table_build(struct percore_net *pn, u32 entries,
+		    const struct percore_service *without)
+{
+	struct percore_table *table = percore_table_alloc(entries);
+	struct percore_service *svc;
+	u16 lane;
+
+	if (!table)
+		return NULL;
+	list_for_each_entry(svc, &pn->services, list)
+		if (svc != without)
+			WARN_ON_ONCE(percore_table_fill(table, svc, &lane));
+	return table;
+}
+
+/* Let packets see @table in place of the present one; the lock is held. */
+static void percore_table_publish(struct percore_net *pn,
+				  struct percore_table *table)
+{
+	struct percore_table *old;
+
+	old = rcu_replace_pointer(pn->table, table, lockdep_is_held(&pn->lock));
+	if (old)
+		kvfree_rcu(old, rcu);
+	pn->generation++;
+}
+
+/**
+ * percore_service_find() - look a service up in the list
+ * @pn: netns, locked
+ * @vip: address
+ * @port: port
+ * @proto: protocol
+ *
+ * Return: service, or NULL.
+ */
+struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
+					     __be16 port, u8 proto)
+{
+	struct percore_service *svc;
+
+	list_for_each_entry(svc, &pn->services, list)
+		if (svc->vip == vip && svc->port == port && svc->proto == proto)
+			return svc;
+	return NULL;
+}
+
+/**
+ * percore_service_add() - check a service against all others and publish it
+ * @net: netns, its percore_net locked
+ * @svc: service, filled in; belongs to the netns on success
+ * @clash: with -EEXIST: what was there first; its @svc is NULL when a CPU has
+ *	two lanes
+ * @lane: with -EEXIST: the lane of @svc that is wrong, PERCORE_PUBLIC for its
+ *	public port
+ *
+ * Context: may sleep.
+ * Return: 0, -EEXIST (see @clash and @lane), -ENOMEM, or what the netfilter
+ * hooks answered.
+ */
+int percore_service_add(struct net *net, struct percore_service *svc,
+			struct percore_slot *clash, u16 *lane)
+{
+	struct percore_net *pn = percore_pernet(net);
+	u32 ports = pn->ports + 1 + svc->lanes;
+	const struct percore_slot *taken;
+	struct percore_table *table;
+	int err;
+
+	*clash = (struct percore_slot){};
+	if (!percore_map_cpus(svc, lane))
+		return -EEXIST;
+	table = percore_table_build(pn, ports, NULL);
+	if (!table)
+		return -ENOMEM;
+	taken = percore_table_fill(table, svc, lane);
+	if (taken) {
+		*clash = *taken;
+		kvfree(table);
+		return -EEXIST;
+	}
+	err = percore_hooks_get(net);
+	if (err) {
+		kvfree(table);
+		return err;
+	}
+	list_add_tail(&svc->list, &pn->services);
+	pn->count++;
+	pn->ports = ports;
+	percore_table_publish(pn, table);
+	return 0;
+}
+
+/**
+ * percore_service_del() - take a service away from packets and free it
+ * @net: netns, its percore_net locked
+ * @svc: service of it
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM (the service stays).
+ */
+int percore_service_del(struct net *net, struct percore_service *svc)
+{
+	struct percore_net *pn = percore_pernet(net);
+	u32 ports = pn->ports - 1 - svc->lanes;
+	struct percore_table *table = NULL;
+
+	if (pn->count > 1) {
+		table = percore_table_build(pn, ports, svc);
+		if (!table)
+			return -ENOMEM;
+	}
+	list_del(&svc->list);
+	pn->count--;
+	pn->ports = ports;
+	percore_table_publish(pn, table);
+	if (!table)
+		percore_hooks_put(net);
+	call_rcu(&svc->rcu, percore_service_free_rcu);
+	return 0;
+}
+
+/**
+ * percore_service_purge() - free all services of a netns that is going away
+ * @pn: netns; its hooks are gone and a grace period has passed since
+ *
+ * Context: may sleep.
+ */
+void percore_service_purge(struct percore_net *pn)
+{
+	struct percore_service *svc, *next;
+
+	mutex_lock(&pn->lock);
+	percore_table_publish(pn, NULL);
+	list_for_each_entry_safe(svc, next, &pn->services, list) {
+		list_del(&svc->list);
+		percore_service_free(svc);
+	}
+	pn->count = 0;
+	pn->ports = 0;
+	mutex_unlock(&pn->lock);
+}
+
+/**
+ * percore_stats_read() - one CPU's counters of a service
+ * @svc: service
+ * @cpu: CPU, possible or not
+ * @n: counters, by enum percore_stat
+ */
+void percore_stats_read(const struct percore_service *svc, unsigned int cpu,
+			u64 n[PERCORE_STAT_COUNT])
+{
+	const struct percore_stats *stats = per_cpu_ptr(svc->stats, cpu);
+	int i;
+
+	for (i = 0; i < PERCORE_STAT_COUNT; i++)
+		n[i] = READ_ONCE(stats->n[i]);
+}

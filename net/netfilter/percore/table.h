@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Address and port -> service and lane: a small open hash that is built
+ * once, published, and from then on only read. Nothing here knows of sockets
+ * or packets, and it compiles in user space for its unit test.
+ */
+#ifndef _PERCORE_TABLE_H
+#define _PERCORE_TABLE_H
+
+struct percore_service;
+
+/* Stands for a lane where a slot holds a service's public port. */
+#define PERCORE_PUBLIC	0xffff
+
+/**
+ * struct percore_slot - what an address and port mean
+ * @addr: IPv4 address
+ * @port: public or private port
+ * @lane: index of the lane with this private port, or PERCORE_PUBLIC
+ * @svc: service, NULL where the slot is free
+ */
+struct percore_slot {
+	__be32 addr;
+	__be16 port;
+	u16 lane;
+	struct percore_service *svc;
+};
+
+/**
+ * struct percore_table - all ports of all services of one netns
+ * @rcu: for kvfree_rcu()
+ * @mask: number of slots (a power of two, at least twice the entries) - 1
+ * @slots: the slots; a run of colliding entries ends at a free one
+ */
+struct percore_table {
+	struct rcu_head rcu;
+	u32 mask;
+	struct percore_slot slots[];
+};
+
+/**
+ * percore_table_start() - where the search for an address and port begins
+ * @table: table
+ * @addr: IPv4 address
+ * @port: port
+ *
+ * Multiplication by an odd constant moves every bit of the key upwards, and
+ * the upper half is folded back: private ports a power of two apart spread.
+ *
+ * Return: index of a slot.
+ */
+static inline u32 percore_table_start(const struct percore_table *table,
+				      __be32 addr, __be16 port)
+{
+	u32 key = (__force u32)addr ^ ((u32)(__force u16)port << 16) ^
+		  (__force u16)port;
+
+	key *= 0x9e3779b1;
+	return (key ^ key >> 16) & table->mask;
+}
+
+/**
+ * percore_table_find() - look up an address and port
+ * @table: table
+ * @addr: IPv4 address
+ * @port: port
+ *
+ * Context: any; the table and what it points to live under RCU.
+ * Return: slot, or NULL.
+ */
+static inline const struct percore_slot *
+percore_table_find(const struct percore_table *table, __be32 addr, __be16 port)
+{
+	u32 i = percore_table_start(table, addr, port);
+
+	while (table->slots[i].svc) {
+		if (table->slots[i].addr == addr &&
+		    table->slots[i].port == port)
+			return &table->slots[i];
+		i = (i + 1) & table->mask;
+	}
+	return NULL;
+}
+
+u32 percore_table_slots(u32 entries);
+const struct percore_slot *percore_table_insert(struct percore_table *table,
+						const struct percore_slot *new);
+
+#endif /* _PERCORE_TABLE_H */
