@@ -76,6 +76,7 @@ void cl_table_init(struct cl_table *t, size_t columns);
 void cl_table_row(struct cl_table *t, ...);
 /* Prints to stdout (numbers to the right, words to the left) and frees. */
 void cl_table_print(struct cl_table *t);
+void cl_table_free(struct cl_table *t);
 
 /**
  * cl_str() - printf into one of a few static buffers, for table cells

@@ -2,6 +2,7 @@
 /*
  * main.c - the corelane command: find the subcommand and call it
  */
+#include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,9 @@ static int run(const struct subcommand *sub, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* What argp exits with when it does not understand an option. */
+	argp_err_exit_status = CL_USAGE;
+
 	if (argc < 2) {
 		print_help(stderr);
 		return CL_USAGE;

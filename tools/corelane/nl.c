@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -54,8 +55,8 @@ static int extack_attr(const struct nlattr *attr, void *data)
 
 	if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
 	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-		strncpy(genl->why, mnl_attr_get_str(attr),
-			sizeof(genl->why) - 1);
+		snprintf(genl->why, sizeof(genl->why), "%s",
+			 mnl_attr_get_str(attr));
 	return MNL_CB_OK;
 }
 

@@ -127,6 +127,11 @@ void cl_table_print(struct cl_table *t)
 	for (size_t row = 0; row < t->rows; row++)
 		for (size_t col = 0; col < t->columns; col++)
 			print_cell(t, row, col);
+	cl_table_free(t);
+}
+
+void cl_table_free(struct cl_table *t)
+{
 	for (size_t i = 0; i < t->rows * t->columns; i++)
 		free(t->cells[i]);
 	free(t->cells);
