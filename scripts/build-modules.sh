@@ -62,7 +62,7 @@ stage_sources()
 		! -name compat_autoconf.h -print0) |
 	while IFS= read -r -d '' file; do
 		if ! cmp -s "$CORELANE_TOP/$file" "$stage/$file"; then
-			mkdir -p "$stage/${file%/*}"
+			mkdir -p "$(dirname "$stage/$file")"
 			cp -p "$CORELANE_TOP/$file" "$stage/$file"
 		fi
 	done

@@ -65,11 +65,12 @@ kernel_build_dir()
 # kernel_release DIR: the release a build directory makes modules for
 kernel_release()
 {
-	local dir=$1
+	local dir=$1 release
 
-	if [[ -s $dir/include/config/kernel.release ]]; then
-		cat "$dir/include/config/kernel.release"
-	else
-		sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$dir/include/generated/utsrelease.h"
-	fi
+	# What modules are stamped with; include/config/kernel.release may be
+	# shorter (Debian's 6.1).
+	release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' \
+		"$dir/include/generated/utsrelease.h" 2> /dev/null) || true
+	[[ -n $release ]] || release=$(cat "$dir/include/config/kernel.release" 2> /dev/null) || true
+	printf '%s\n' "$release"
 }

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make a fresh Debian 12 machine ready: ordinary tools by package name, guest
+# kernels and their userland into a cache folder.  Installs no kernel, touches
+# neither the boot loader nor apt's sources.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# What builds the modules, tools and patches, runs the lab, and draws.
+PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
+	cpio xz-utils jq gnuplot-nox qemu-system-x86 ipxe-qemu libmnl-dev libjansson-dev
+	libasan8 libubsan1 unifdef sparse shellcheck ca-certificates)
+
+# Room the cache needs when it is empty, in GiB.
+NEED_GIB=7
+
+usage()
+{
+	cat <<'EOF'
+usage: sudo scripts/setup.sh [--quiet] [--dry-run] [--update]
+
+Install what bench.sh and the tests need on Debian 12 (amd64): ordinary tools
+by package name (it says which), and guest kernels 6.1 and 6.12 with headers,
+sources and a small userland into $CORELANE_CACHE (/var/cache/corelane, about
+5 GB).  What is there is left alone; a second run downloads nothing.
+
+  --quiet    speak only when something is to be done
+  --dry-run  say what would be done, change nothing
+  --update   look for newer kernels and userland
+  -h, --help this text
+
+Undo: sudo rm -rf /var/cache/corelane; the tools are ordinary packages.
+EOF
+}
+
+quiet=no dry_run=no fetch_args=()
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--quiet) quiet=yes ;;
+	--dry-run) dry_run=yes ;;
+	--update) fetch_args+=(--update) ;;
+	-h | --help) usage; exit 0 ;;
+	*) usage_error "unknown option $1" ;;
+	esac
+	shift
+done
+
+check_machine()
+{
+	local id version
+
+	id=$(. /etc/os-release 2> /dev/null && echo "${ID:-unknown}")
+	version=$(. /etc/os-release 2> /dev/null && echo "${VERSION_ID:-}")
+	[[ $id == debian && $version == 12 ]] ||
+		die "this is $id $version; the lab is made for Debian 12" \
+		    "run it on Debian 12 (a virtual machine or container will do); the modules themselves build anywhere: see README.md"
+	[[ $(uname -m) == x86_64 ]] || die "this is $(uname -m); the lab is made for x86_64"
+}
+
+missing_packages()
+{
+	local name
+
+	for name in "${PACKAGES[@]}"; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2> /dev/null) == installed ]] || echo "$name"
+	done
+}
+
+cache_complete()
+{
+	local line release
+
+	for line in "${CORELANE_LINES[@]}"; do
+		release=$(release_of_line "$line") || return 1
+		[[ -f $CORELANE_CACHE/kernels/$release/.complete ]] || return 1
+		[[ -f $CORELANE_CACHE/src/linux-source-$line/.corelane-release ]] || return 1
+	done
+	[[ -f $CORELANE_CACHE/guest/current/.complete ]]
+}
+
+check_room()
+{
+	local parent=$CORELANE_CACHE free
+
+	while [[ ! -d $parent ]]; do
+		parent=${parent%/*}
+		parent=${parent:-/}
+	done
+	free=$(df -Pk "$parent" | awk 'NR == 2 { print int($4 / 1048576) }')
+	((free >= NEED_GIB)) ||
+		die "$parent has $free GiB free, the cache needs $NEED_GIB" \
+		    "make room, or set CORELANE_CACHE to a folder on another disk"
+}
+
+install_packages()
+{
+	local log
+
+	log=$(mktemp)
+	say "installing with apt-get: $*"
+	if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -q install -y --no-install-recommends "$@"; } > "$log" 2>&1; then
+		tail -n 5 "$log" >&2
+		rm -f "$log"
+		die "apt-get could not install them" "is the network up, and is another apt running?"
+	fi
+	rm -f "$log"
+}
+
+check_machine
+mapfile -t missing < <(missing_packages)
+if [[ ${#missing[@]} == 0 && ${#fetch_args[@]} == 0 ]] && cache_complete; then
+	[[ $quiet == yes ]] || say "nothing to do: tools are installed, $CORELANE_CACHE is complete"
+	exit 0
+fi
+if [[ $dry_run == yes ]]; then
+	[[ ${#missing[@]} == 0 ]] || say "would install: ${missing[*]}"
+	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, and the guest's userland into $CORELANE_CACHE"
+	exit 0
+fi
+if [[ ${#missing[@]} -gt 0 ]]; then
+	[[ $(id -u) == 0 ]] || die "these packages are missing: ${missing[*]}" "run with sudo"
+	install_packages "${missing[@]}"
+fi
+if [[ ${#fetch_args[@]} -gt 0 ]] || ! cache_complete; then
+	[[ -w $CORELANE_CACHE || $(id -u) == 0 ]] ||
+		die "cannot write $CORELANE_CACHE" "run with sudo, or set CORELANE_CACHE to a folder of yours"
+	cache_complete || check_room
+	"$CORELANE_TOP/tools/lab/fetch.sh" ${fetch_args[@]+"${fetch_args[@]}"}
+fi
+[[ $quiet == yes ]] || say "ready"

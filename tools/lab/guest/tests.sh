@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# In the guest: run every test of tests/GROUP, one after another, and list
+# each with its status in /results/tests.
+
+set -u
+group=$1
+for test in "/corelane/tests/$group"/*.sh; do
+	name=$(basename "$test" .sh)
+	echo "TEST $group/$name"
+	status=0
+	(cd "${test%/*}" && timeout 300 "$test") < /dev/null > "/results/$name.log" 2>&1 || status=$?
+	[[ $status != 124 ]] || echo 'not ok timed out after 300 s' >> "/results/$name.log"
+	echo "$name $status" >> /results/tests
+	echo "TEST $group/$name status $status"
+done
+exit 0
