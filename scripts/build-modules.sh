@@ -19,7 +19,8 @@ usage: build-modules.sh [--install DESTDIR] [--sparse] KERNEL
                      machine) into lib/modules/RELEASE/updates and run depmod
   --sparse           check our sources with sparse, build nothing new
 
-The modules appear in build/RELEASE/.
+The modules appear in build/RELEASE/.  MODULES='net/netfilter/percore ...' in
+the environment builds those directories alone.
 EOF
 }
 
@@ -69,7 +70,7 @@ stage_sources()
 }
 
 stage_sources
-make_args=(-C "$kdir" "M=$stage" W=1 "-j$(nproc)")
+make_args=(-C "$kdir" "M=$stage" W=1 "-j$(nproc)" ${MODULES:+"MODULES=$MODULES"})
 if [[ $sparse == yes ]]; then
 	command -v sparse > /dev/null || die "sparse is not installed" "apt-get install sparse"
 	make_args+=(C=2 "CHECK=$CORELANE_TOP/scripts/sparse-ours.sh")
