@@ -19,9 +19,14 @@ IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'us
 	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/share/pixmaps
 	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data})
 
-image_base() # RELEASE: the path of its base archive
+# image_base RELEASE: the path of its base archive, named by what it is made
+# of: the recipe (this file) and the userland
+image_base()
 {
-	printf '%s/images/%s.cpio\n' "$CORELANE_CACHE" "$1"
+	local recipe
+
+	recipe=$({ cat "${BASH_SOURCE[0]}"; readlink "$CORELANE_CACHE/guest/current"; } | sha256sum)
+	printf '%s/images/%s-%s.cpio\n' "$CORELANE_CACHE" "$1" "${recipe:0:12}"
 }
 
 image_cpio() # DIR OUTPUT
@@ -75,17 +80,13 @@ image_config() # ROOT
 	ln -sf corelane/lab/init "$root/init"
 }
 
-# image_make_base RELEASE: make the base archive unless it is there and no
-# older than what it is made of
+# image_make_base RELEASE: make the base archive unless it is there
 image_make_base()
 {
 	local release=$1 out tmp guest=$CORELANE_CACHE/guest/current path
 
 	out=$(image_base "$release")
-	if [[ -f $out && $out -nt $CORELANE_CACHE/kernels/$release/.complete &&
-	      $out -nt $guest/.complete && $out -nt ${BASH_SOURCE[0]} ]]; then
-		return 0
-	fi
+	[[ ! -f $out ]] || return 0
 	say "packing the guest's file system for $release"
 	mkdir -p "${out%/*}"
 	tmp=$(mktemp -d "$CORELANE_CACHE/images/tmp.XXXXXX")
@@ -97,9 +98,9 @@ image_make_base()
 	image_modules "$release" "$tmp/root"
 	image_config "$tmp/root"
 	image_cpio "$tmp/root" "$tmp/base"
-	rm -rf "$CORELANE_CACHE/images/$release.modules"
-	mkdir -p "$CORELANE_CACHE/images/$release.modules/lib/modules"
-	mv "$tmp/root/lib/modules/$release" "$CORELANE_CACHE/images/$release.modules/lib/modules/"
+	rm -rf "$CORELANE_CACHE/images/$release"-*
+	mkdir -p "${out%.cpio}.modules/lib/modules"
+	mv "$tmp/root/lib/modules/$release" "${out%.cpio}.modules/lib/modules/"
 	mv "$tmp/base" "$out"
 	rm -rf "$tmp"
 }
@@ -117,11 +118,11 @@ image_make()
 	cp "$CORELANE_TOP"/tools/lab/guest/* "$overlay/corelane/lab/"
 	cp "$CORELANE_CACHE/src/linux-source-6.12/tools/testing/selftests/kselftest/ktap_helpers.sh" \
 		"$overlay/corelane/tests/"
-	[[ ! -x $built/corelane/corelane ]] || cp "$built/corelane/corelane" "$overlay/corelane/bin/"
+	[[ ! -x $built/corelane ]] || cp "$built/corelane" "$overlay/corelane/bin/"
 	[[ ! -d $built/tests ]] || find "$built/tests" -type f -perm -u+x -exec cp {} "$overlay/corelane/bin/" \;
 	if compgen -G "$built/$release/*.ko" > /dev/null; then
 		# A copy, for depmod to index ours among the others.
-		cp -a "$CORELANE_CACHE/images/$release.modules" "$work/modules"
+		cp -a "$(image_base "$release" | sed 's/cpio$/modules/')" "$work/modules"
 		mkdir -p "$work/modules/lib/modules/$release/updates"
 		cp "$built/$release"/*.ko "$work/modules/lib/modules/$release/updates/"
 		depmod -b "$work/modules" "$release"

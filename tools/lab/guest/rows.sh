@@ -13,6 +13,7 @@ server_pids=()
 
 bench_prepare()
 {
+	rm -f /results/*.jsonl
 	cat /proc/cmdline > /results/cmdline
 	nproc > /results/cpus
 	mkdir -p $WWW /tmp/upload
@@ -129,7 +130,9 @@ row_lanes()
 # bond counts them
 row_foreign_tx()
 {
-	:
+	[[ $row == lanes ]] || return 0
+	cat /sys/class/net/bond0/lower_srv*/bonding_slave/tx_cpu_stats |
+		awk '$1 ~ /^[0-9]+$/ { sum += $4 } END { print sum + 0 }'
 }
 
 # row_facts CORES: what this point ran with, for facts.json
