@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Method nat, end to end: a connection is served by the lane of the CPU that
+# received it, and stays there.  The topology is drawn in common.sh.
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+# Each client's CPU is served by its own lane and no other.
+own_lane()
+{
+	local cpu out
+
+	for cpu in 0 1 2 3; do
+		out=$(pc_conns "$cpu" 20) || { ktap_print_msg "$out"; return 1; }
+		ktap_print_msg "cpu $cpu: $out"
+		[[ $out == "ok=20 bad=0 ${PC_PORTS[cpu]}=20" ]] || return 1
+	done
+}
+
+# One connection whose packets come from one CPU after another.
+moving_client()
+{
+	local i migrated
+
+	migrated=$(pc_stat migrated)
+	pc_talk || return 1
+	pc_say first
+	local lane=$REPLY
+	for i in 0 1 2 3 2 1 0 3; do
+		taskset -pc "$i" "$TALK_ID" > /dev/null
+		pc_say "from $i"
+		[[ $REPLY == "$lane" ]] || { ktap_print_msg "cpu $i: $REPLY"; return 1; }
+	done
+	pc_hang_up
+	pc_moved migrated "$migrated"
+}
+
+# The same, moved by the server's receive packet steering.
+moving_rps()
+{
+	local i migrated lane
+
+	migrated=$(pc_stat migrated)
+	pc_talk || return 1
+	pc_say first
+	lane=$REPLY
+	for i in 1 2 4 8 4 1 2 8; do
+		pc_srv sh -c "echo $i > /sys/class/net/vs/queues/rx-0/rps_cpus"
+		pc_say "mask $i"
+		[[ $REPLY == "$lane" ]] || { ktap_print_msg "mask $i: $REPLY"; return 1; }
+		pc_say "big 200000"
+		[[ $REPLY == "200000 bytes" ]] || { ktap_print_msg "mask $i: $REPLY"; return 1; }
+	done
+	pc_hang_up
+	pc_srv sh -c "echo 0 > /sys/class/net/vs/queues/rx-0/rps_cpus"
+	pc_moved migrated "$migrated"
+}
+
+# A client's port that is in TIME_WAIT on one lane comes back from another CPU.
+time_wait()
+{
+	local lane
+
+	pc_talk 45001 || return 1
+	taskset -pc 0 "$TALK_ID" > /dev/null
+	pc_say first
+	lane=$REPLY
+	pc_say close
+	pc_hang_up
+	pc_srv ss -Htn state time-wait | grep -q :45001 || { ktap_print_msg "no TIME_WAIT"; return 1; }
+	coproc TALK { exec ip netns exec pc-cli taskset -c $(((lane - 8000) / 16 ^ 1)) \
+		percore_peer talk "$PC_VIP" 80 45001 2>&1; }
+	TALK_TO=${TALK[1]} TALK_FROM=${TALK[0]} TALK_ID=$TALK_PID
+	read -r -t 10 REPLY <&"$TALK_FROM" || REPLY=silence
+	[[ $REPLY == connected ]] || { ktap_print_msg "again: $REPLY"; return 1; }
+	pc_say again
+	pc_hang_up
+	ktap_print_msg "lane $lane, then $REPLY"
+	[[ $REPLY == "$lane" ]]
+}
+
+# A client on the server itself.
+loopback()
+{
+	local out
+
+	out=$(pc_srv taskset -c 2 percore_peer conns "$PC_VIP" 80 20) || true
+	ktap_print_msg "$out"
+	[[ $out == "ok=20 bad=0"* ]]
+}
+
+# A private port is closed to everybody: no answer, and counted.
+private_port()
+{
+	local out
+
+	out=$(pc_cli percore_peer conns "$PC_VIP" 8000 1) || true
+	[[ $out == *last=timeout ]] || { ktap_print_msg "$out"; return 1; }
+	pc_moved dropped_direct 0
+}
+
+syn_cookies()
+{
+	local out
+
+	pc_srv sysctl -qw net.ipv4.tcp_syncookies=2
+	out=$(pc_conns 1 20) || true
+	pc_srv sysctl -qw net.ipv4.tcp_syncookies=1
+	ktap_print_msg "$out"
+	[[ $out == "ok=20 bad=0 8016=20" ]] && pc_moved cookie 0
+}
+
+# Checksums made by software at both ends, and none of them wrong.
+checksums()
+{
+	local out
+
+	pc_cli ethtool -K vc tx off gro on > /dev/null
+	pc_srv ethtool -K vs tx off gro on > /dev/null
+	out=$(pc_conns 0 10) || true
+	pc_talk && pc_say "big 100000"
+	pc_hang_up
+	ktap_print_msg "$out, $REPLY"
+	pc_cli ethtool -K vc tx on > /dev/null
+	pc_srv ethtool -K vs tx on > /dev/null
+	[[ $out == "ok=10 bad=0"* && $REPLY == "100000 bytes" ]] && no_bad_checksum
+}
+
+# The last of the kernel's TCP counters is InCsumErrors.
+no_bad_checksum()
+{
+	local ns
+
+	for ns in pc-srv pc-cli; do
+		[[ $(ip netns exec "$ns" grep '^Tcp: [0-9]' /proc/net/snmp) == *' 0' ]] || return 1
+	done
+}
+
+# Nobody listens on CPU 1's lane: its clients are served by another.
+dead_lane()
+{
+	local out
+
+	pc_serve 8000 8032 8048
+	out=$(pc_conns 1 20) || true
+	ktap_print_msg "$out"
+	[[ $out == "ok=20 bad=0"* && $out != *8016=* ]] && pc_moved fallback 0
+}
+
+# Nobody listens anywhere: refused at once, with a reset from the public port.
+no_lane()
+{
+	local out
+
+	pc_serve_stop
+	out=$(pc_conns 1 3) || true
+	ktap_print_msg "$out"
+	[[ $out == *last=refused ]] && pc_moved refused 0 && no_bad_checksum
+}
+
+pc_setup
+need_cmd ethtool ss
+ktap_print_header
+ktap_set_plan 12
+dmesg_mark
+pc_serve "${PC_PORTS[@]}"
+pc_add || die "the service is not accepted"
+
+check "a connection is served by the lane of its CPU" own_lane
+check "a client that changes CPU keeps its connection" moving_client
+check "a flow that packet steering moves keeps its connection" moving_rps
+check "TIME_WAIT on one lane, a new connection from another CPU" time_wait
+check "a client on the server itself" loopback
+check "a private port is closed and counted" private_port
+check "SYN cookies" syn_cookies
+check "checksums made by software" checksums
+check "a lane without a listener is skipped" dead_lane
+check "without any listener the client is refused" no_lane
+check "the service can be deleted" pc_del
+check "the kernel's log is clean" dmesg_clean
+ktap_finished

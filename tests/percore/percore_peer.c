@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * percore_peer: the server and the clients of percore's tests
+ *
+ *   serve ADDR PORT...      listen on each port; answer a line with the port
+ *                           it came in on, "big N" with N bytes, "close" by
+ *                           closing the connection
+ *   talk ADDR PORT [SPORT]  one connection: send each line of stdin, print the
+ *                           answer (its length when it is long)
+ *   conns ADDR PORT N       N connections with one request each, one after
+ *                           another; print how they went and who answered
+ *
+ * A client prints "reset", "timeout" or "refused" for what went wrong.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define MAX_FDS		1024
+#define LINE_SIZE	8192
+#define TIMEOUT_SEC	4
+
+struct peer {
+	uint16_t port;
+	bool listens;
+	size_t len;
+	char line[LINE_SIZE];
+};
+
+static struct pollfd fds[MAX_FDS];
+static struct peer *peers[MAX_FDS];
+static int nfds;
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static struct sockaddr_in address(const char *ip, const char *port)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(port)),
+	};
+
+	if (inet_pton(AF_INET, ip, &sin.sin_addr) != 1) {
+		fprintf(stderr, "bad address %s\n", ip);
+		exit(2);
+	}
+	return sin;
+}
+
+static int new_socket(void)
+{
+	struct timeval limit = { .tv_sec = TIMEOUT_SEC };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	if (fd < 0)
+		fail("socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/* Server */
+
+static void add_fd(int fd, uint16_t port, bool listens)
+{
+	if (nfds == MAX_FDS) {
+		close(fd);
+		return;
+	}
+	peers[nfds] = calloc(1, sizeof(struct peer));
+	if (!peers[nfds])
+		fail("calloc");
+	peers[nfds]->port = port;
+	peers[nfds]->listens = listens;
+	fds[nfds++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+static void drop_fd(int i)
+{
+	close(fds[i].fd);
+	free(peers[i]);
+	nfds--;
+	fds[i] = fds[nfds];
+	peers[i] = peers[nfds];
+}
+
+static bool send_all(int fd, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, buf, len, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return false;
+		buf += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static bool send_big(int fd, size_t len)
+{
+	char block[4096];
+
+	memset(block, 'x', sizeof(block));
+	while (len > sizeof(block)) {
+		if (!send_all(fd, block, sizeof(block)))
+			return false;
+		len -= sizeof(block);
+	}
+	block[len - 1] = '\n';
+	return send_all(fd, block, len);
+}
+
+static bool answer(int fd, struct peer *peer)
+{
+	char text[32];
+
+	if (!strncmp(peer->line, "close", 5))
+		return false;
+	if (!strncmp(peer->line, "big ", 4)) {
+		long len = atol(peer->line + 4);
+
+		return len > 0 && send_big(fd, (size_t)len);
+	}
+	snprintf(text, sizeof(text), "%u\n", peer->port);
+	return send_all(fd, text, strlen(text));
+}
+
+static bool serve_line(int fd, struct peer *peer)
+{
+	ssize_t n = recv(fd, peer->line + peer->len,
+			 LINE_SIZE - 1 - peer->len, 0);
+
+	if (n <= 0)
+		return false;
+	peer->len += (size_t)n;
+	peer->line[peer->len] = '\0';
+	if (!memchr(peer->line, '\n', peer->len))
+		return peer->len < LINE_SIZE - 1;
+	peer->len = 0;
+	return answer(fd, peer);
+}
+
+static void __attribute__((noreturn)) serve(char **argv)
+{
+	struct timeval limit = { .tv_sec = TIMEOUT_SEC };
+
+	for (int i = 1; argv[i]; i++) {
+		struct sockaddr_in sin = address(argv[0], argv[i]);
+		int fd = new_socket();
+
+		if (bind(fd, (void *)&sin, sizeof(sin)) || listen(fd, 128))
+			fail("listen");
+		add_fd(fd, ntohs(sin.sin_port), true);
+	}
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		if (poll(fds, (nfds_t)nfds, -1) < 0)
+			fail("poll");
+		for (int i = nfds - 1; i >= 0; i--) {
+			if (!fds[i].revents)
+				continue;
+			if (peers[i]->listens) {
+				int fd = accept(fds[i].fd, NULL, NULL);
+
+				if (fd < 0)
+					continue;
+				setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit,
+					   sizeof(limit));
+				add_fd(fd, peers[i]->port, false);
+			} else if (!serve_line(fds[i].fd, peers[i])) {
+				drop_fd(i);
+			}
+		}
+	}
+}
+
+/* Clients */
+
+static const char *trouble(void)
+{
+	switch (errno) {
+	case ECONNRESET:
+	case EPIPE:
+		return "reset";
+	case ECONNREFUSED:
+		return "refused";
+	case EAGAIN:
+	case EINPROGRESS:
+	case ETIMEDOUT:
+		return "timeout";
+	}
+	return strerror(errno);
+}
+
+static int reach(const char *ip, const char *port, const char *sport)
+{
+	struct sockaddr_in sin = address(ip, port), any = { 0 };
+	int fd = new_socket();
+
+	any.sin_family = AF_INET;
+	if (sport) {
+		any.sin_port = htons((uint16_t)atoi(sport));
+		if (bind(fd, (void *)&any, sizeof(any)))
+			fail("bind");
+	}
+	if (!connect(fd, (void *)&sin, sizeof(sin)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* One answer, up to its newline; returns its length, 0 at the end, -1. */
+static long hear(int fd, char *buf, size_t size)
+{
+	long len = 0;
+
+	for (;;) {
+		char block[4096];
+		ssize_t n = recv(fd, block, sizeof(block), 0);
+
+		if (n <= 0)
+			return n ? -1 : 0;
+		for (ssize_t i = 0; i < n; i++)
+			if ((size_t)(len + i) < size - 1)
+				buf[len + i] = block[i];
+		len += n;
+		if (block[n - 1] != '\n')
+			continue;
+		buf[(size_t)len < size ? (size_t)len - 1 : size - 1] = '\0';
+		return len;
+	}
+}
+
+static int talk(char **argv)
+{
+	int fd = reach(argv[0], argv[1], argv[2]);
+	char *line = NULL, reply[64];
+	size_t size = 0;
+	ssize_t n;
+	long len;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (fd < 0) {
+		puts(trouble());
+		return 1;
+	}
+	puts("connected");
+	while ((n = getline(&line, &size, stdin)) > 0) {
+		if (!send_all(fd, line, (size_t)n)) {
+			puts(trouble());
+			return 1;
+		}
+		len = hear(fd, reply, sizeof(reply));
+		if (len < 0) {
+			puts(trouble());
+			return 1;
+		}
+		if (!len) {
+			puts("closed");
+			break;
+		}
+		if (len < (long)sizeof(reply))
+			puts(reply);
+		else
+			printf("%ld bytes\n", len);
+	}
+	free(line);
+	close(fd);
+	return 0;
+}
+
+static int conns(char **argv)
+{
+	unsigned int ports[65536] = { 0 };
+	unsigned int ok = 0, bad = 0;
+	int count = atoi(argv[2]);
+	const char *last = "";
+	char reply[64];
+
+	for (int i = 0; i < count; i++) {
+		int fd = reach(argv[0], argv[1], NULL);
+
+		if (fd >= 0 && send_all(fd, "hello\n", 6) &&
+		    hear(fd, reply, sizeof(reply)) > 0) {
+			ok++;
+			ports[(uint16_t)atoi(reply)]++;
+		} else {
+			bad++;
+			last = trouble();
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	printf("ok=%u bad=%u", ok, bad);
+	if (bad)
+		printf(" last=%s", last);
+	for (int i = 0; i < 65536; i++)
+		if (ports[i])
+			printf(" %d=%u", i, ports[i]);
+	putchar('\n');
+	return bad != 0;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc >= 4 && !strcmp(argv[1], "serve"))
+		serve(argv + 2);
+	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "talk"))
+		return talk(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "conns"))
+		return conns(argv + 2);
+	fputs("usage: percore_peer serve ADDR PORT... | talk ADDR PORT [SPORT] | conns ADDR PORT N\n",
+	      stderr);
+	return 2;
+}
