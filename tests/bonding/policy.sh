@@ -102,9 +102,10 @@ stock_counts_nothing()
 	done
 }
 
-active_backup_works()
+round_robin_works()
 {
-	bt_up active-backup cpu-bound && bt_send 1 5 && [[ $(bt_sum cb0 local) == 0 ]]
+	bt_up balance-rr cpu-bound && bt_send 1 8 && [[ $(bt_sum cb1 local) == 0 ]] &&
+		(($(bt_packets cb0) > 0 && $(bt_packets cb3) > 0))
 }
 
 ktap_print_header
@@ -126,7 +127,7 @@ if command -v python3 > /dev/null; then
 else
 	ktap_test_skip "raw netlink: by number # no python3"
 fi
-check "mode active-backup ignores it and works" active_backup_works
+check "mode balance-rr ignores it and works" round_robin_works
 check "module parameter: by name" by_parameter
 check "module parameter: a wrong name is refused" bad_parameter_refused
 check "the module still answers to its alias" grep -q "^alias rtnl-link-bond bonding" "/lib/modules/$(uname -r)/modules.alias"

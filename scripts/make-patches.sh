@@ -1,0 +1,270 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Write the series for one kernel line from the sources of this tree: every
+# file is written once, here, and never edited again in a patch. The result
+# depends on nothing but those sources and the vanilla files they hook into.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+usage()
+{
+	cat <<'USAGE'
+usage: make-patches.sh [--tree DIR] [--out DIR] LINE
+
+Write a series for git am to patches/LINE (LINE: 6.1, 6.12).
+
+  --tree DIR  the vanilla tree of that line (default: what setup.sh unpacked,
+              else /usr/src/linux-source-LINE)
+  --out DIR   write there instead
+USAGE
+}
+
+tree='' out=''
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--tree) [[ $# -ge 2 ]] || usage_error "--tree wants a directory"
+		tree=$2; shift 2 ;;
+	--out) [[ $# -ge 2 ]] || usage_error "--out wants a directory"
+		out=$2; shift 2 ;;
+	-h | --help) usage; exit 0 ;;
+	-*) usage_error "unknown option $1" ;;
+	*) break ;;
+	esac
+done
+[[ $# -eq 1 ]] || usage_error "name one kernel line"
+line=$1
+out=${out:-$CORELANE_TOP/patches/$line}
+for tool in git patch unifdef; do
+	command -v "$tool" > /dev/null || die "$tool is not installed" "apt-get install $tool"
+done
+if [[ -z $tree ]]; then
+	for tree in "$CORELANE_CACHE/src/linux-source-$line" "/usr/src/linux-source-$line"; do
+		[[ ! -f $tree/Kbuild ]] || break
+	done
+fi
+[[ -f $tree/Kbuild ]] || die "no source of Linux $line" "run scripts/setup.sh, or name a tree with --tree"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+repo=$work/repo
+messages=$CORELANE_TOP/patches/messages
+
+# The same bytes on every machine and every day. No Signed-off-by: that is for the
+# person who sends the series to add (git am -s).
+export GIT_AUTHOR_NAME='corelane developers' GIT_AUTHOR_EMAIL='corelane@example.invalid'
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+export GIT_AUTHOR_DATE='2026-11-21T00:00:00+0000' GIT_COMMITTER_DATE='2026-11-21T00:00:00+0000'
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null LC_ALL=C
+
+# need FILE...: bring vanilla files into the repository
+need()
+{
+	local file
+
+	for file; do
+		mkdir -p "$(dirname "$repo/$file")"
+		cp "$tree/$file" "$repo/$file"
+	done
+}
+
+# add FROM TO: a file of ours
+add()
+{
+	mkdir -p "$(dirname "$repo/$2")"
+	cp "$CORELANE_TOP/$1" "$repo/$2"
+}
+
+# add_maybe FILE...: those that exist, to the same place
+add_maybe()
+{
+	local file
+
+	for file; do
+		[[ ! -f $CORELANE_TOP/$file ]] || add "$file" "$file"
+	done
+}
+
+# after FILE PATTERN TEXT: a line behind the last one that matches
+after()
+{
+	awk -v pattern="$2" -v text="$3" '
+		{ lines[NR] = $0 } $0 ~ pattern { at = NR }
+		END { if (!at) exit 1
+		      for (i = 1; i <= NR; i++) { print lines[i]; if (i == at) print text } }
+	' "$repo/$1" > "$work/file" || die "no line like '$2' in $1 of Linux $line" "adapt scripts/make-patches.sh"
+	cat "$work/file" > "$repo/$1"
+}
+
+commit()
+{
+	git -C "$repo" add -A
+	git -C "$repo" commit -q -F "$messages/$1"
+}
+
+# add_compat HEADER TO: a compat header as this kernel needs it
+add_compat()
+{
+	local defines=() name status=0
+
+	while read -r name; do
+		if grep -q "^#define $name " "$work/autoconf.h"; then
+			defines+=("-D$name")
+		else
+			defines+=("-U$name")
+		fi
+	done < <(grep -ohE '\bHAVE_[A-Z0-9_]+' "$1" | sort -u)
+	# unifdef says 1 when it changed something
+	unifdef -B "${defines[@]}" "$1" > "$work/compat.h" || status=$?
+	((status <= 1)) || die "unifdef cannot read $1" "keep its conditions plain #ifdef HAVE_X"
+	mkdir -p "$(dirname "$repo/$2")"
+	sed '/#include "compat_autoconf.h"/d' "$work/compat.h" | cat -s > "$repo/$2"
+}
+
+# add_module DIR NAME: sources, Makefile, Kconfig, compat and user header
+add_module()
+{
+	local file
+
+	for file in "$CORELANE_TOP/$1"/*.[ch] "$CORELANE_TOP/$1"/{Makefile,Kconfig}; do
+		add "${file#"$CORELANE_TOP"/}" "${file#"$CORELANE_TOP"/}"
+	done
+	for file in "$CORELANE_TOP/include/compat/$2"*.h; do
+		[[ ! -f $file ]] || add_compat "$file" "$1/${file##*/}"
+	done
+	add_maybe "include/uapi/linux/$2.h"
+}
+
+series_bonding()
+{
+	local file
+
+	patch -s -d "$repo" -p1 -F0 --no-backup-if-mismatch < "$CORELANE_TOP/drivers/net/bonding/hooks.patch" ||
+		die "the bonding hooks do not fit $tree" "is it a vanilla tree of $line?"
+	for file in "$CORELANE_TOP"/drivers/net/bonding/bond_cpu_bound*.[ch]; do
+		add "drivers/net/bonding/${file##*/}" "drivers/net/bonding/${file##*/}"
+	done
+	sed -i 's/^\(bonding-objs := .*bond_options\.o\).*/\1 bond_cpu_bound.o bond_cpu_bound_sysfs.o/' \
+		"$repo/drivers/net/bonding/Makefile"
+	add_maybe Documentation/networking/bonding-cpu-bound.rst \
+		Documentation/ABI/testing/sysfs-class-net-bonding-cpu-bound
+	after Documentation/networking/index.rst '^   bonding$' '   bonding-cpu-bound'
+	commit 1-bonding
+}
+
+series_percore()
+{
+	add_module net/netfilter/percore percore
+	after net/netfilter/Kconfig '^source "net/netfilter/ipset/Kconfig"' $'\nsource "net/netfilter/percore/Kconfig"'
+	after net/netfilter/Makefile '^obj-.*ipset/' $'\n# a listener per CPU\nobj-$(CONFIG_PERCORE) += percore/'
+	if [[ -f $CORELANE_TOP/Documentation/networking/percore.rst ]]; then
+		add_maybe Documentation/networking/percore.rst Documentation/netlink/specs/percore.yaml
+		after Documentation/networking/index.rst '^   packet_mmap$' '   percore'
+	fi
+	commit 2-percore
+}
+
+series_pollnvme()
+{
+	add_module drivers/block/pollnvme pollnvme
+	after drivers/block/Kconfig '^source "drivers/block/rnbd/Kconfig"' $'\nsource "drivers/block/pollnvme/Kconfig"'
+	after drivers/block/Makefile '^obj-.*rnbd/' $'obj-$(CONFIG_BLK_DEV_POLLNVME)\t+= pollnvme/'
+	if [[ -f $CORELANE_TOP/Documentation/block/pollnvme.rst ]]; then
+		add_maybe Documentation/block/pollnvme.rst Documentation/ABI/testing/sysfs-driver-pollnvme
+		after Documentation/block/index.rst '^   null_blk$' '   pollnvme'
+	fi
+	commit 3-pollnvme
+}
+
+# Our entries, each in its place by the alphabet.
+series_maintainers()
+{
+	[[ -f $CORELANE_TOP/MAINTAINERS ]] || return 0
+	awk -v ours="$CORELANE_TOP/MAINTAINERS" '
+		function flush(limit) {
+			while (next_one <= n && (limit == "" || title[next_one] < limit))
+				printf "%s\n", entry[next_one++]
+		}
+		BEGIN {
+			while ((getline text < ours) > 0) {
+				if (text ~ /^[A-Z0-9][A-Z0-9 ,()\/-]*$/) { title[++n] = text; entry[n] = "" }
+				if (n && text != "") entry[n] = entry[n] text "\n"
+			}
+			next_one = 1
+		}
+		/^[A-Z]:/ { started = 1 }
+		started && previous == "" && /^[A-Z0-9]/ && !/^THE REST/ { flush($0) }
+		/^THE REST/ { flush("") }
+		{ print; previous = $0 }
+	' "$repo/MAINTAINERS" > "$work/file"
+	cat "$work/file" > "$repo/MAINTAINERS"
+	git -C "$repo" diff --quiet || commit 4-maintainers
+}
+
+# The lab's tests that run anywhere, with the kernel's own KTAP helpers.
+series_selftests()
+{
+	local dir=tools/testing/selftests/corelane test programs=() helpers=../kselftest/ktap_helpers.sh
+
+	if [[ ! -f $tree/tools/testing/selftests/kselftest/ktap_helpers.sh ]]; then
+		helpers=ktap_helpers.sh
+		cp "$CORELANE_CACHE/src/linux-source-${CORELANE_LINES[-1]}/tools/testing/selftests/kselftest/ktap_helpers.sh" \
+			"$work/ktap_helpers.sh" || die "no ktap_helpers.sh" "run scripts/setup.sh"
+		mkdir -p "$repo/$dir"
+		cp "$work/ktap_helpers.sh" "$repo/$dir/"
+	fi
+	add tests/lib.sh "$dir/lib.sh"
+	sed -i "s|/ktap_helpers.sh\"|/$helpers\"|" "$repo/$dir/lib.sh"
+	for test in "$CORELANE_TOP"/tests/{bonding,percore,pollnvme}/*.sh; do
+		[[ -f $test ]] || continue
+		test=${test#"$CORELANE_TOP/tests/"}
+		add "tests/$test" "$dir/$test"
+		[[ ! -x $CORELANE_TOP/tests/$test ]] || programs+=("$test")
+	done
+	{
+		printf '# SPDX-License-Identifier: GPL-2.0\n\nTEST_PROGS :='
+		printf ' \\\n\t%s' "${programs[@]}"
+		printf '\n\nTEST_FILES := lib.sh'
+		[[ $helpers == ../* ]] || printf ' %s' "$helpers"
+		(cd "$repo/$dir" && find . -mindepth 2 -name '*.sh' ! -perm -u+x -printf ' %P' | sort)
+		printf '\n\ninclude ../lib.mk\n'
+	} > "$repo/$dir/Makefile"
+	printf 'CONFIG_BONDING=m\nCONFIG_VETH=m\nCONFIG_PERCORE=m\nCONFIG_BLK_DEV_POLLNVME=m\n' > "$repo/$dir/config"
+	printf 'timeout=600\n' > "$repo/$dir/settings"
+	after tools/testing/selftests/Makefile '^TARGETS \+= core$' 'TARGETS += corelane'
+	commit 5-selftests
+}
+
+git init -q -b series "$repo"
+need drivers/net/bonding/{bond_main.c,bond_options.c,Makefile} include/net/bonding.h \
+	include/uapi/linux/if_bonding.h Documentation/networking/index.rst \
+	net/netfilter/{Kconfig,Makefile} drivers/block/{Kconfig,Makefile} \
+	Documentation/block/index.rst MAINTAINERS tools/testing/selftests/Makefile
+git -C "$repo" add -A
+git -C "$repo" commit -q -m "Linux $line"
+base=$(git -C "$repo" rev-parse HEAD)
+sh "$CORELANE_TOP/include/compat/probe.sh" "$tree" "$work/autoconf.h"
+
+series_bonding
+series_percore
+series_pollnvme
+series_maintainers
+series_selftests
+
+mkdir -p "$out"
+rm -f "$out"/*.patch
+git -C "$repo" format-patch -q --cover-letter --zero-commit --no-signature --full-index \
+	--subject-prefix="PATCH $line" -o "$(cd "$out" && pwd)" "$base"
+# format-patch leaves blanks in the letter for its author
+cover=$out/0000-cover-letter.patch
+awk -v letter="$messages/0-cover" '
+	BEGIN { getline subject < letter; getline text < letter; while ((getline text < letter) > 0) body = body text "\n" }
+	/\*\*\* SUBJECT HERE \*\*\*/ { sub(/\*\*\* SUBJECT HERE \*\*\*/, subject) }
+	/\*\*\* BLURB HERE \*\*\*/ { printf "%s", body; next }
+	{ print }
+' "$cover" > "$work/file"
+sed -i "s/^Date: .*/Date: Sat, 21 Nov 2026 00:00:00 +0000/" "$work/file"
+cat "$work/file" > "$cover"
+say "patches: $(find "$out" -name '*.patch' | wc -l) files for Linux $line in $out"

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The policy in 802.3ad, negotiating LACP with the lab's switch over real
+# NIC drivers: see lab/topology.sh for the picture.
+
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=topology.sh
+. "$(dirname "$0")/topology.sh"
+# shellcheck disable=SC2034  # read by the lab's topology
+TOPO_CLIENTS=1
+[[ -r /corelane/lab/topology.sh ]] || skip "not in the lab"
+# shellcheck disable=SC1091  # only there in the lab
+. /corelane/lab/topology.sh
+
+need_cmd ip taskset ping
+LANES=4
+cleanup()
+{
+	topo_down
+}
+trap cleanup EXIT
+
+# aggregated N: N slaves are collecting and distributing with a partner (20 s)
+aggregated()
+{
+	local i n state
+
+	for ((i = 0; i < 200; i++)); do
+		n=0
+		for state in /sys/class/net/srv*/bonding_slave/ad_actor_oper_port_state; do
+			(($(< "$state") & 0x20)) && n=$((n + 1))
+		done
+		((n != $1)) || return 0
+		sleep 0.1
+	done
+	echo "# $n slaves distribute"
+	return 1
+}
+
+send()
+{
+	taskset -c "$1" ping -q -i 0.01 -c 10 -W 5 10.0.0.100 > /dev/null
+}
+
+local_map()
+{
+	local k before
+
+	for ((k = 0; k < LANES; k++)); do
+		before=$(bt_cell "srv$k" "$k" local)
+		send "$k" || return 1
+		(($(bt_cell "srv$k" "$k" local) - before >= 10)) || return 1
+	done
+}
+
+lane_down()
+{
+	ip link set srv2 down
+	ip -n sw link set sw2 down
+	aggregated 3 || return 1
+	[[ $(bt_cell srv2 2 bound) == unusable ]] || return 1
+	send 2 && (($(bt_cell srv0 2 fallback) + $(bt_cell srv1 2 fallback) + $(bt_cell srv3 2 fallback) >= 10))
+}
+
+lane_up()
+{
+	local before
+
+	ip link set srv2 up
+	ip -n sw link set sw2 up
+	aggregated 4 || return 1
+	before=$(bt_cell srv2 2 local)
+	send 2 && (($(bt_cell srv2 2 local) - before >= 10))
+}
+
+ktap_print_header
+ktap_set_plan 5
+topo_names
+[[ -e /sys/class/net/srv$((LANES - 1)) ]] || skip "needs $LANES lanes"
+dmesg_mark
+topo_switch "$LANES" 802.3ad layer3+4
+ip -n sw link set bond0 down
+echo fast | ip netns exec sw tee /sys/class/net/bond0/bonding/lacp_rate > /dev/null 2>&1
+ip -n sw link set bond0 up
+topo_server "$LANES" 802.3ad xmit_hash_policy cpu-bound lacp_rate fast
+check "LACP brings up all lanes" aggregated "$LANES"
+topo_neighbours
+check "each CPU sends by its own lane" local_map
+check "a lane down: its CPU falls back to the others" lane_down
+check "the lane back: its CPU has it again" lane_up
+check "dmesg is clean" dmesg_clean
+ktap_finished

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# patches.sh [LINE...]: does the series of each kernel line apply to that
+# line's pristine source with git am, and do the three directories compile
+# there, in-tree, as modules, with Debian's configuration and no warning?
+#
+# Runs on the host. The tree is made of symbolic links to the unpacked source,
+# with the patched files in their places, so nothing large is copied and the
+# source cannot be written to.
+
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
+. "$top/scripts/lib.sh"
+
+read -ra lines <<< "${*:-${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}}"
+objects=(drivers/net/bonding/bonding.o net/netfilter/percore/percore.o drivers/block/pollnvme/pollnvme.o)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+n=0 failed=0
+
+# result STATUS NAME [LOG]
+result()
+{
+	n=$((n + 1))
+	if (($1 == 0)); then
+		echo "ok $n $2"
+	else
+		echo "not ok $n $2"
+		[[ -z ${3:-} ]] || tail -n 20 "$3" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# apply LINE SOURCE: a repository of the files that the series touches, and git am
+apply()
+{
+	local repo=$work/$1/repo file
+
+	mkdir -p "$repo"
+	git -C "$repo" init -q -b main
+	# names are relative to the tree; a new file has none in it
+	while read -r file; do
+		[[ -e $2/$file ]] || continue
+		mkdir -p "$(dirname "$repo/$file")"
+		cp "$2/$file" "$repo/$file"
+	done < <(sed -n 's|^--- a/||p' "$work/$1/patches"/*.patch | sort -u)
+	git -C "$repo" add -A &&
+		git -C "$repo" -c user.name=t -c user.email=t@t commit -q -m "Linux $1" &&
+		git -C "$repo" -c user.name=t -c user.email=t@t am -q "$work/$1/patches"/000[1-9]*.patch
+}
+
+# configure TREE CONFIG: Debian's, with our three as modules. No keys, no BTF
+# and no plugins: none of it bears on our objects.
+configure()
+{
+	local symbol
+
+	cp --remove-destination "$2" "$1/.config" &&
+		bash "$1/scripts/config" --file "$1/.config" -m BONDING -m PERCORE -m BLK_DEV_POLLNVME \
+			--set-str SYSTEM_TRUSTED_KEYS '' --set-str MODULE_SIG_KEY '' -d MODULE_SIG \
+			-d DEBUG_INFO_BTF -d GCC_PLUGINS -d RUST &&
+		make -s -C "$1" olddefconfig || return 1
+	for symbol in BONDING PERCORE BLK_DEV_POLLNVME; do
+		grep -qx "CONFIG_$symbol=m" "$1/.config" || { echo "no CONFIG_$symbol=m"; return 1; }
+	done
+}
+
+# compile LINE SOURCE CONFIG
+compile()
+{
+	local tree=$work/$1/tree warnings=$work/$1/warnings
+
+	cp -rs "$2" "$tree" &&
+		rm -rf "$work/$1/repo/.git" &&
+		cp -r --remove-destination "$work/$1/repo/." "$tree/" &&
+		configure "$tree" "$3" &&
+		make -s -C "$tree" "-j$(nproc)" modules_prepare || return 1
+	if ! make -s -C "$tree" "-j$(nproc)" W=1 "${objects[@]}" 2> "$warnings"; then
+		cat "$warnings"
+		return 1
+	fi
+	! grep -E 'warning|error' "$warnings"
+}
+
+for tool in git patch unifdef bc flex bison; do
+	command -v "$tool" > /dev/null || skip_all "$tool is not installed"
+done
+echo "TAP version 13"
+echo "1..$((3 * ${#lines[@]}))"
+for line in "${lines[@]}"; do
+	source=$CORELANE_CACHE/src/linux-source-$line
+	[[ -f $source/Kbuild ]] || skip_all "no source of Linux $line: run scripts/setup.sh"
+	config=$(kernel_build_dir "$line")/.config
+	log=$work/$line.log status=0
+	mkdir -p "$work/$line"
+	"$top/scripts/make-patches.sh" --tree "$source" --out "$work/$line/patches" "$line" > "$log" 2>&1 || status=$?
+	result "$status" "$line: the series can be written" "$log"
+	status=0
+	apply "$line" "$source" > "$log" 2>&1 || status=$?
+	result "$status" "$line: git am takes it" "$log"
+	status=0
+	compile "$line" "$source" "$config" > "$log" 2>&1 || status=$?
+	result "$status" "$line: the three directories compile as modules without a warning" "$log"
+	rm -rf "${work:?}/$line"
+done
+exit "$failed"
