@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic netlink family: parse, validate, dump. Whatever is refused is
+ * The generic netlink family: parse and validate. Whatever is refused is
  * refused with a message that names the attribute and its value.
  */
 #include <linux/cpumask.h>
 #include <linux/in.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
-#include <net/sock.h>
 
 #include "percore_compat.h"
 #include "percore.h"
-
-static struct genl_family percore_family;
 
 static const struct nla_policy percore_lane_policy[] = {
 	[PERCORE_A_LANE_CPU] = { .type = NLA_U32 },
@@ -331,165 +328,6 @@ static int percore_service_del_doit(struct sk_buff *skb,
 	return err;
 }
 
-static int percore_put_lane(struct sk_buff *skb,
-			    const struct percore_lane *lane)
-{
-	struct nlattr *nest = nla_nest_start(skb, PERCORE_A_SERVICE_LANE);
-
-	if (!nest ||
-	    nla_put_u32(skb, PERCORE_A_LANE_CPU, lane->cpu) ||
-	    nla_put_be16(skb, PERCORE_A_LANE_PORT, lane->port))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
-static void *percore_put_header(struct sk_buff *skb,
-				struct netlink_callback *cb, u8 cmd)
-{
-	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				cb->nlh->nlmsg_seq, &percore_family,
-				NLM_F_MULTI, cmd);
-
-	if (hdr)
-		genl_dump_check_consistent(cb, hdr);
-	return hdr;
-}
-
-static int percore_put_service(struct sk_buff *skb, struct netlink_callback *cb,
-			       const struct percore_service *svc)
-{
-	void *hdr = percore_put_header(skb, cb, PERCORE_CMD_SERVICE_GET);
-	u16 i;
-
-	if (!hdr)
-		return -EMSGSIZE;
-	if (nla_put_in_addr(skb, PERCORE_A_SERVICE_VIP4, svc->vip) ||
-	    nla_put_be16(skb, PERCORE_A_SERVICE_PORT, svc->port) ||
-	    nla_put_u8(skb, PERCORE_A_SERVICE_PROTO, svc->proto) ||
-	    nla_put_u8(skb, PERCORE_A_SERVICE_METHOD, svc->method))
-		goto err_cancel;
-	for (i = 0; i < svc->lanes; i++)
-		if (percore_put_lane(skb, &svc->lane[i]))
-			goto err_cancel;
-	genlmsg_end(skb, hdr);
-	return 0;
-
-err_cancel:
-	genlmsg_cancel(skb, hdr);
-	return -EMSGSIZE;
-}
-
-/* Room for the largest service: a lane takes 20 bytes. */
-static int percore_dump_start(struct netlink_callback *cb)
-{
-	cb->min_dump_alloc = 32768;
-	return 0;
-}
-
-/* cb->args[0]: how many services have been told. */
-static int percore_service_get_dumpit(struct sk_buff *skb,
-				      struct netlink_callback *cb)
-{
-	struct percore_net *pn = percore_pernet(sock_net(skb->sk));
-	const struct percore_service *svc;
-	long i = 0;
-
-	mutex_lock(&pn->lock);
-	cb->seq = pn->generation;
-	list_for_each_entry(svc, &pn->services, list) {
-		if (i++ < cb->args[0])
-			continue;
-		if (percore_put_service(skb, cb, svc))
-			break;
-		cb->args[0] = i;
-	}
-	mutex_unlock(&pn->lock);
-	return skb->len;
-}
-
-static int percore_put_stats(struct sk_buff *skb, struct netlink_callback *cb,
-			     const struct percore_service *svc,
-			     unsigned int cpu, const u64 *n)
-{
-	void *hdr = percore_put_header(skb, cb, PERCORE_CMD_STATS_GET);
-	u16 lane = svc->lane_of_cpu[cpu];
-	int i;
-
-	BUILD_BUG_ON(PERCORE_A_STATS_NEW + PERCORE_STAT_DROPPED_NOMEM !=
-		     PERCORE_A_STATS_DROPPED_NOMEM);
-	if (!hdr)
-		return -EMSGSIZE;
-	if (nla_put_in_addr(skb, PERCORE_A_STATS_VIP4, svc->vip) ||
-	    nla_put_be16(skb, PERCORE_A_STATS_PORT, svc->port) ||
-	    nla_put_u8(skb, PERCORE_A_STATS_PROTO, svc->proto) ||
-	    nla_put_u32(skb, PERCORE_A_STATS_CPU, cpu))
-		goto err_cancel;
-	if (svc->lane[lane].cpu == cpu &&
-	    nla_put_be16(skb, PERCORE_A_STATS_LANE_PORT, svc->lane[lane].port))
-		goto err_cancel;
-	for (i = 0; i < PERCORE_STAT_COUNT; i++)
-		if (nla_put_u64_64bit(skb, PERCORE_A_STATS_NEW + i, n[i],
-				      PERCORE_A_STATS_PAD))
-			goto err_cancel;
-	genlmsg_end(skb, hdr);
-	return 0;
-
-err_cancel:
-	genlmsg_cancel(skb, hdr);
-	return -EMSGSIZE;
-}
-
-/* A CPU without a lane is told only when it counted something. */
-static bool percore_stats_matter(const struct percore_service *svc,
-				 unsigned int cpu, const u64 *n)
-{
-	return svc->lane[svc->lane_of_cpu[cpu]].cpu == cpu ||
-	       memchr_inv(n, 0, PERCORE_STAT_COUNT * sizeof(*n));
-}
-
-/* The CPUs of one service, from cb->args[1] on. */
-static int percore_dump_stats(struct sk_buff *skb, struct netlink_callback *cb,
-			      const struct percore_service *svc)
-{
-	u64 n[PERCORE_STAT_COUNT];
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu) {
-		if (cpu < cb->args[1])
-			continue;
-		percore_stats_read(svc, cpu, n);
-		if (percore_stats_matter(svc, cpu, n) &&
-		    percore_put_stats(skb, cb, svc, cpu, n)) {
-			cb->args[1] = cpu;
-			return -EMSGSIZE;
-		}
-	}
-	cb->args[1] = 0;
-	return 0;
-}
-
-/* cb->args[0]: how many services have been told; cb->args[1]: next CPU. */
-static int percore_stats_get_dumpit(struct sk_buff *skb,
-				    struct netlink_callback *cb)
-{
-	struct percore_net *pn = percore_pernet(sock_net(skb->sk));
-	const struct percore_service *svc;
-	long i = 0;
-
-	mutex_lock(&pn->lock);
-	cb->seq = pn->generation;
-	list_for_each_entry(svc, &pn->services, list) {
-		if (i++ < cb->args[0])
-			continue;
-		if (percore_dump_stats(skb, cb, svc))
-			break;
-		cb->args[0] = i;
-	}
-	mutex_unlock(&pn->lock);
-	return skb->len;
-}
-
 static const struct genl_ops percore_ops[] = {
 	{
 		.cmd = PERCORE_CMD_SERVICE_NEW,
@@ -504,15 +342,15 @@ static const struct genl_ops percore_ops[] = {
 	{
 		.cmd = PERCORE_CMD_SERVICE_GET,
 		.start = percore_dump_start,
-		.dumpit = percore_service_get_dumpit,
+		.dumpit = percore_dump_services,
 	},
 	{
 		.cmd = PERCORE_CMD_STATS_GET,
-		.dumpit = percore_stats_get_dumpit,
+		.dumpit = percore_dump_stats,
 	},
 };
 
-static struct genl_family percore_family __ro_after_init = {
+struct genl_family percore_family __ro_after_init = {
 	.name = PERCORE_GENL_NAME,
 	.version = PERCORE_GENL_VERSION,
 	.maxattr = PERCORE_A_SERVICE_MAX,

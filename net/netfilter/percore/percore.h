@@ -3,7 +3,8 @@
  * percore: what its rooms share. From the top down:
  *
  *	main		module and per-netns life, hook registration
- *	netlink		the generic netlink family: parse, validate, dump
+ *	netlink		the generic netlink family: parse, validate
+ *	dump		what it tells: services and counters
  *	icmp		errors about our flows, both directions
  *	nat		what happens to one packet
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
@@ -103,6 +104,7 @@ struct percore_service {
  */
 struct percore_net {
 	struct percore_table __rcu *table;
+	/* Serialises changes of everything here. */
 	struct mutex lock;
 	struct list_head services;
 	unsigned int count;
@@ -125,14 +127,24 @@ struct percore_tuple {
 	int sdif;
 };
 
+struct genl_family;
+struct netlink_callback;
+
 /* main.c */
 struct percore_net *percore_pernet(const struct net *net);
 int percore_hooks_get(struct net *net);
 void percore_hooks_put(struct net *net);
 
 /* netlink.c */
+extern struct genl_family percore_family;
+
 int percore_netlink_init(void);
 void percore_netlink_exit(void);
+
+/* dump.c */
+int percore_dump_start(struct netlink_callback *cb);
+int percore_dump_services(struct sk_buff *skb, struct netlink_callback *cb);
+int percore_dump_stats(struct sk_buff *skb, struct netlink_callback *cb);
 
 /* icmp.c */
 unsigned int percore_icmp_in(struct sk_buff *skb,
