@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a controller: enable, identify, queues, reset, shutdown,
+ * removal. The same for both transports.
+ */
+#include <linux/delay.h>
+#include <linux/slab.h>
+#include "pollnvme.h"
+
+static u32 pollnvme_read32(struct pollnvme_ctrl *ctrl, u32 reg)
+{
+	return ctrl->transport->read32(ctrl, reg);
+}
+
+static void pollnvme_write32(struct pollnvme_ctrl *ctrl, u32 reg, u32 value)
+{
+	ctrl->transport->write32(ctrl, reg, value);
+}
+
+static int pollnvme_wait_csts(struct pollnvme_ctrl *ctrl, u32 mask, u32 want,
+			      unsigned int ms)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), ms);
+
+	for (;;) {
+		u32 csts = pollnvme_read32(ctrl, NVME_REG_CSTS);
+
+		if (csts == ~0u)
+			return -ENODEV;
+		if ((csts & mask) == want)
+			return 0;
+		if (want == NVME_CSTS_RDY && (csts & NVME_CSTS_CFS))
+			return -EIO;
+		if (ktime_after(ktime_get(), end))
+			return -ETIMEDOUT;
+		usleep_range(100, 1000);
+	}
+}
+
+static int pollnvme_disable(struct pollnvme_ctrl *ctrl)
+{
+	u32 cc = pollnvme_read32(ctrl, NVME_REG_CC);
+
+	if (cc == ~0u)
+		return -ENODEV;
+	pollnvme_write32(ctrl, NVME_REG_CC,
+			 cc & ~(NVME_CC_ENABLE | NVME_CC_SHN_MASK));
+	return pollnvme_wait_csts(ctrl, NVME_CSTS_RDY, 0, ctrl->ready_ms);
+}
+
+static void pollnvme_notify_shutdown(struct pollnvme_ctrl *ctrl)
+{
+	u32 cc = pollnvme_read32(ctrl, NVME_REG_CC);
+
+	if (cc == ~0u || !(cc & NVME_CC_ENABLE))
+		return;
+	cc = (cc & ~NVME_CC_SHN_MASK) | NVME_CC_SHN_NORMAL;
+	pollnvme_write32(ctrl, NVME_REG_CC, cc);
+	if (pollnvme_wait_csts(ctrl, NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_CMPLT,
+			       ctrl->shutdown_ms))
+		dev_warn(&ctrl->dev, "shutdown not completed within %u ms\n",
+			 ctrl->shutdown_ms);
+}
+
+/* Ends all DMA, then all commands: in that order their memory is ours. */
+static void pollnvme_quiesce(struct pollnvme_ctrl *ctrl, bool shutdown)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_qps; i++)
+		pollnvme_qp_stop(ctrl->qps[i]);
+	pollnvme_qp_stop(ctrl->admin);
+	if (shutdown)
+		pollnvme_notify_shutdown(ctrl);
+	if (pollnvme_disable(ctrl))
+		ctrl->transport->halt(ctrl);
+	for (i = 0; i < ctrl->nr_qps; i++)
+		pollnvme_qp_cancel(ctrl->qps[i]);
+	pollnvme_qp_cancel(ctrl->admin);
+}
+
+static int pollnvme_enable(struct pollnvme_ctrl *ctrl)
+{
+	const struct pollnvme_transport *t = ctrl->transport;
+	u32 cc = NVME_CC_ENABLE | NVME_CC_AMS_RR | NVME_CC_SHN_NONE |
+		 NVME_CC_IOSQES | NVME_CC_IOCQES;
+	u32 depth = POLLNVME_ADMIN_DEPTH - 1;
+
+	/* With all command sets selected a namespace says which it has. */
+	if (NVME_CAP_CSS(ctrl->cap) & NVME_CAP_CSS_CSI)
+		cc |= NVME_CC_CSS_CSI;
+	t->write32(ctrl, NVME_REG_AQA, depth << 16 | depth);
+	t->write64(ctrl, NVME_REG_ASQ, ctrl->admin->sq_addr);
+	t->write64(ctrl, NVME_REG_ACQ, ctrl->admin->cq_addr);
+	pollnvme_write32(ctrl, NVME_REG_CC, cc);
+	return pollnvme_wait_csts(ctrl, NVME_CSTS_RDY, NVME_CSTS_RDY,
+				  ctrl->ready_ms);
+}
+
+static void pollnvme_copy_id(char *to, const char *from, size_t len)
+{
+	memcpy(to, from, len);
+	to[len] = '\0';
+	strim(to);
+}
+
+static int pollnvme_identify_ctrl(struct pollnvme_ctrl *ctrl)
+{
+	struct nvme_id_ctrl *id = ctrl->page;
+	int err;
+
+	mutex_lock(&ctrl->ident_lock);
+	err = pollnvme_identify(ctrl, NVME_ID_CNS_CTRL, 0);
+	if (err)
+		goto unlock;
+	pollnvme_copy_id(ctrl->model, id->mn, sizeof(id->mn));
+	pollnvme_copy_id(ctrl->serial, id->sn, sizeof(id->sn));
+	pollnvme_copy_id(ctrl->firmware, id->fr, sizeof(id->fr));
+	ctrl->cntlid = le16_to_cpu(id->cntlid);
+	ctrl->oncs = le16_to_cpu(id->oncs);
+	ctrl->vwc = id->vwc & NVME_CTRL_VWC_PRESENT;
+	ctrl->max_bytes = POLLNVME_MAX_BYTES;
+	if (id->mdts && id->mdts < 8)
+		ctrl->max_bytes = POLLNVME_PAGE_SIZE << id->mdts;
+	/* RTD3E is in microseconds; believe it up to a minute. */
+	ctrl->shutdown_ms = clamp(le32_to_cpu(id->rtd3e) / 1000, 5000u, 60000u);
+	if (le32_to_cpu(id->hmmin))
+		dev_warn(&ctrl->dev, "controller wants host memory, gets none: expect it to be slow\n");
+unlock:
+	mutex_unlock(&ctrl->ident_lock);
+	return err;
+}
+
+static void pollnvme_map_cpus(struct pollnvme_ctrl *ctrl)
+{
+	unsigned int cpu, n = 0;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(ctrl->map[cpu], n++ % ctrl->nr_live);
+}
+
+static int pollnvme_alloc_qps(struct pollnvme_ctrl *ctrl, unsigned int count)
+{
+	unsigned int cpu;
+
+	ctrl->qps = kcalloc(count, sizeof(*ctrl->qps), GFP_KERNEL);
+	if (!ctrl->qps)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu) {
+		struct pollnvme_qp *qp;
+
+		if (ctrl->nr_qps == count)
+			break;
+		qp = pollnvme_qp_alloc(ctrl, ctrl->nr_qps + 1, ctrl->depth,
+				       cpu_to_node(cpu));
+		if (!qp)
+			return -ENOMEM;
+		ctrl->qps[ctrl->nr_qps++] = qp;
+	}
+	return 0;
+}
+
+static int pollnvme_create_qps(struct pollnvme_ctrl *ctrl)
+{
+	unsigned int count = min(num_possible_cpus(), ctrl->max_qps);
+	unsigned int i;
+	int err;
+
+	if (ctrl->nr_qps)
+		count = ctrl->nr_qps;
+	err = pollnvme_set_queue_count(ctrl, &count);
+	if (err)
+		return err;
+	if (!ctrl->nr_qps) {
+		err = pollnvme_alloc_qps(ctrl, count);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < count; i++) {
+		err = pollnvme_create_qp(ctrl, ctrl->qps[i]);
+		if (err == -EIO && i)
+			break;	/* fewer than it granted: live with these */
+		if (err)
+			return err;
+	}
+	ctrl->nr_live = i;
+	pollnvme_map_cpus(ctrl);
+	for (i = 0; i < ctrl->nr_live; i++)
+		pollnvme_qp_start(ctrl->qps[i]);
+	return 0;
+}
+
+static int pollnvme_bring_up(struct pollnvme_ctrl *ctrl)
+{
+	int err = pollnvme_enable(ctrl);
+
+	if (err)
+		return err;
+	pollnvme_qp_start(ctrl->admin);
+	err = pollnvme_identify_ctrl(ctrl);
+	if (err)
+		return err;
+	return pollnvme_create_qps(ctrl);
+}
+
+/* Moves on unless it is too late for that; a deletion is never undone. */
+static bool pollnvme_set_state(struct pollnvme_ctrl *ctrl,
+			       enum pollnvme_state state)
+{
+	bool moved = false;
+
+	spin_lock(&ctrl->lock);
+	switch (state) {
+	case POLLNVME_LIVE:
+		moved = ctrl->state == POLLNVME_NEW ||
+			ctrl->state == POLLNVME_RESETTING;
+		break;
+	case POLLNVME_RESETTING:
+		moved = ctrl->state == POLLNVME_LIVE;
+		break;
+	case POLLNVME_DELETING:
+		moved = ctrl->state != POLLNVME_DEAD;
+		break;
+	default:
+		moved = true;
+	}
+	if (moved)
+		WRITE_ONCE(ctrl->state, state);
+	spin_unlock(&ctrl->lock);
+	return moved;
+}
+
+static void pollnvme_set_ready(struct pollnvme_ctrl *ctrl, bool ready)
+{
+	WRITE_ONCE(ctrl->ready, ready);
+	if (ready)
+		wake_up_all(&ctrl->wait);
+}
+
+static void pollnvme_die(struct pollnvme_ctrl *ctrl)
+{
+	pollnvme_set_state(ctrl, POLLNVME_DEAD);
+	pollnvme_quiesce(ctrl, false);
+	/* Dead before ready: who wakes sees why submission fails. */
+	pollnvme_set_ready(ctrl, true);
+}
+
+static void pollnvme_reset_work(struct work_struct *work)
+{
+	struct pollnvme_ctrl *ctrl = container_of(work, struct pollnvme_ctrl,
+						  reset_work);
+	int err;
+
+	if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
+		return;
+	pollnvme_set_ready(ctrl, false);
+	pollnvme_quiesce(ctrl, false);
+	spin_lock(&ctrl->lock);
+	WRITE_ONCE(ctrl->gen, ctrl->gen + 1);
+	spin_unlock(&ctrl->lock);
+	err = pollnvme_bring_up(ctrl);
+	if (err) {
+		dev_err(&ctrl->dev, "reset failed (%d): all further I/O fails\n",
+			err);
+		pollnvme_die(ctrl);
+		pollnvme_ns_mark_dead(ctrl);
+		return;
+	}
+	pollnvme_set_state(ctrl, POLLNVME_LIVE);
+	pollnvme_set_ready(ctrl, true);
+	dev_info(&ctrl->dev, "reset done, %u queues\n", ctrl->nr_live);
+}
+
+/**
+ * pollnvme_ctrl_reset() - reset on request, and wait for the end
+ * @ctrl: controller
+ *
+ * Return: 0, -EBUSY when it is not live, -EIO when it did not come back.
+ */
+int pollnvme_ctrl_reset(struct pollnvme_ctrl *ctrl)
+{
+	if (!pollnvme_set_state(ctrl, POLLNVME_RESETTING))
+		return -EBUSY;
+	queue_work(pollnvme_wq, &ctrl->reset_work);
+	flush_work(&ctrl->reset_work);
+	return READ_ONCE(ctrl->state) == POLLNVME_DEAD ? -EIO : 0;
+}
+
+/**
+ * pollnvme_ctrl_expired() - a command was not answered, not even to an Abort
+ * @ctrl: controller
+ * @gen: generation the command was sent to: a reset since then was the answer
+ */
+void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen)
+{
+	bool reset = false;
+
+	spin_lock(&ctrl->lock);
+	if (ctrl->gen == gen && ctrl->state == POLLNVME_LIVE) {
+		WRITE_ONCE(ctrl->state, POLLNVME_RESETTING);
+		reset = true;
+	} else if (ctrl->gen == gen && ctrl->state == POLLNVME_DELETING) {
+		reset = true;
+	}
+	spin_unlock(&ctrl->lock);
+	if (reset)
+		queue_work(pollnvme_wq, &ctrl->reset_work);
+}
+
+static void pollnvme_free_queues(struct pollnvme_ctrl *ctrl)
+{
+	while (ctrl->nr_qps)
+		pollnvme_qp_free(ctrl->qps[--ctrl->nr_qps]);
+	kfree(ctrl->qps);
+	ctrl->qps = NULL;
+	pollnvme_qp_free(ctrl->admin);
+	ctrl->admin = NULL;
+	if (ctrl->page)
+		ctrl->transport->free(ctrl, POLLNVME_PAGE_SIZE, ctrl->page,
+				      ctrl->page_addr);
+	ctrl->page = NULL;
+}
+
+/**
+ * pollnvme_ctrl_init() - set up what every controller has
+ * @ctrl: zeroed controller, embedded in its transport's object
+ * @transport: how it is reached
+ * @parent: parent device or NULL
+ *
+ * After success the object is freed by put_device(&ctrl->dev) alone; after a
+ * failure it is the caller's.
+ *
+ * Return: 0 or an error.
+ */
+int pollnvme_ctrl_init(struct pollnvme_ctrl *ctrl,
+		       const struct pollnvme_transport *transport,
+		       struct device *parent)
+{
+	int err;
+
+	ctrl->transport = transport;
+	spin_lock_init(&ctrl->lock);
+	mutex_init(&ctrl->abort_lock);
+	mutex_init(&ctrl->ns_lock);
+	mutex_init(&ctrl->ident_lock);
+	INIT_LIST_HEAD(&ctrl->namespaces);
+	INIT_WORK(&ctrl->reset_work, pollnvme_reset_work);
+	init_waitqueue_head(&ctrl->wait);
+	ctrl->spin_limit_us = POLLNVME_SPIN_LIMIT_US;
+	ctrl->io_timeout_ms = POLLNVME_IO_TIMEOUT_MS;
+	ctrl->shutdown_ms = 5000;
+	ctrl->max_bytes = POLLNVME_MAX_BYTES;
+
+	ctrl->map = kcalloc(nr_cpu_ids, sizeof(*ctrl->map), GFP_KERNEL);
+	if (!ctrl->map)
+		return -ENOMEM;
+	err = pollnvme_instance_get(ctrl);
+	if (err) {
+		kfree(ctrl->map);
+		return err;
+	}
+	device_initialize(&ctrl->dev);
+	ctrl->dev.class = &pollnvme_class;
+	ctrl->dev.parent = parent;
+	ctrl->dev.groups = pollnvme_ctrl_groups;
+	dev_set_drvdata(&ctrl->dev, ctrl);
+	err = dev_set_name(&ctrl->dev, POLLNVME_NAME "%d", ctrl->instance);
+	if (err)
+		dev_warn(parent, "no memory for a name\n");
+	return 0;
+}
+
+/**
+ * pollnvme_ctrl_start() - enable the controller and attach its namespaces
+ * @ctrl: controller whose registers can be reached
+ *
+ * Return: 0, or an error with everything undone but the reference.
+ */
+int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl)
+{
+	const struct pollnvme_transport *t = ctrl->transport;
+	int err = -ENOMEM;
+
+	ctrl->cap = t->read64(ctrl, NVME_REG_CAP);
+	if (ctrl->cap == ~0ull)
+		return -ENODEV;
+	ctrl->version = pollnvme_read32(ctrl, NVME_REG_VS);
+	ctrl->ready_ms = (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * 500;
+	ctrl->depth = min_t(u32, NVME_CAP_MQES(ctrl->cap) + 1,
+			    POLLNVME_QUEUE_DEPTH);
+	if (NVME_CAP_MPSMIN(ctrl->cap)) {
+		dev_err(&ctrl->dev, "controller has no 4 KiB memory page\n");
+		return -ENODEV;
+	}
+	ctrl->page = t->alloc(ctrl, POLLNVME_PAGE_SIZE, &ctrl->page_addr);
+	ctrl->admin = pollnvme_qp_alloc(ctrl, 0, POLLNVME_ADMIN_DEPTH,
+					dev_to_node(&ctrl->dev));
+	if (!ctrl->page || !ctrl->admin)
+		goto free;
+
+	/* Whoever had it before may have left it running. */
+	err = pollnvme_disable(ctrl);
+	if (err) {
+		dev_err(&ctrl->dev, "controller does not stop (%d)\n", err);
+		t->halt(ctrl);
+		goto free;
+	}
+	err = pollnvme_bring_up(ctrl);
+	if (err)
+		goto down;
+	err = device_add(&ctrl->dev);
+	if (err)
+		goto down;
+	pollnvme_set_state(ctrl, POLLNVME_LIVE);
+	pollnvme_set_ready(ctrl, true);
+	dev_info(&ctrl->dev, "%s: %s, %u queues of %u, transfers up to %u KiB%s\n",
+		 t->name, ctrl->model, ctrl->nr_live, ctrl->depth,
+		 ctrl->max_bytes / 1024, ctrl->vwc ? ", write cache" : "");
+	pollnvme_scan(ctrl);
+	return 0;
+
+down:
+	dev_err(&ctrl->dev, "controller does not start (%d)\n", err);
+	pollnvme_quiesce(ctrl, false);
+free:
+	pollnvme_free_queues(ctrl);
+	return err;
+}
+
+/**
+ * pollnvme_ctrl_remove() - detach the disks and stop the controller
+ * @ctrl: controller that was started
+ * @gone: the hardware is not there any more
+ *
+ * Returns with no submitter inside the driver and no DMA possible.
+ */
+void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone)
+{
+	pollnvme_set_state(ctrl, POLLNVME_DELETING);
+	/* No new reset by request now; one under way may end. */
+	flush_work(&ctrl->reset_work);
+	if (gone) {
+		pollnvme_die(ctrl);
+		pollnvme_ns_mark_dead(ctrl);
+	}
+	/* Writes back what is dirty, and waits for every submit_bio. */
+	pollnvme_ns_remove_all(ctrl);
+	cancel_work_sync(&ctrl->reset_work);
+	device_del(&ctrl->dev);
+	pollnvme_set_state(ctrl, POLLNVME_DEAD);
+	pollnvme_quiesce(ctrl, !gone);
+	pollnvme_free_queues(ctrl);
+}
+
+/**
+ * pollnvme_ctrl_shutdown() - the machine goes down: tell the controller
+ * @ctrl: controller
+ */
+void pollnvme_ctrl_shutdown(struct pollnvme_ctrl *ctrl)
+{
+	pollnvme_set_state(ctrl, POLLNVME_DEAD);
+	cancel_work_sync(&ctrl->reset_work);
+	pollnvme_quiesce(ctrl, true);
+	pollnvme_set_ready(ctrl, true);
+}

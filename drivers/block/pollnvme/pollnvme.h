@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the rooms of the driver share. From the top down: main; pci and ram
+ * (transports); ctrl and admin (the controller's life); ns and bio (the
+ * disk); command (one NVMe command); qp (a queue pair with its locks); and
+ * below all of them prp and queue, which are pure.
+ */
+#ifndef POLLNVME_H
+#define POLLNVME_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/cpumask.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/mutex.h>
+#include <linux/nvme.h>
+#include <linux/percpu.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/uuid.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "prp.h"
+#include "queue.h"
+
+#define POLLNVME_NAME		"pollnvme"
+
+/* Largest transfer: its PRP list fits in half a page. */
+#define POLLNVME_MAX_BYTES	SZ_1M
+/* Pieces of memory one command may gather. */
+#define POLLNVME_MAX_SEGMENTS	128
+#define POLLNVME_ADMIN_DEPTH	32
+
+/* How long to poll at full speed before sleeping between looks. */
+#define POLLNVME_SPIN_LIMIT_US	1000
+/* After this an I/O is aborted; after twice this the controller is reset. */
+#define POLLNVME_IO_TIMEOUT_MS	30000
+#define POLLNVME_ADMIN_TIMEOUT_MS	30000
+/* How often a command is sent again after a reset or a passing error. */
+#define POLLNVME_RETRIES	3
+
+struct pollnvme_ctrl;
+struct pollnvme_qp;
+
+/**
+ * enum pollnvme_counter - what is counted per disk and CPU
+ * @POLLNVME_READS: read commands completed
+ * @POLLNVME_WRITES: write, write-zeroes and discard commands completed
+ * @POLLNVME_FLUSHES: flush commands completed
+ * @POLLNVME_ERRORS: commands that ended with an error, retries not counted
+ * @POLLNVME_SPINS: turns of the polling loop
+ * @POLLNVME_SPIN_NS: nanoseconds spent between doorbell and completion
+ * @POLLNVME_SLEEPS: I/Os that outlived the spin limit and slept
+ * @POLLNVME_REAPED_FOR_OTHERS: completions taken on behalf of other tasks
+ * @POLLNVME_SLOT_WAITS: I/Os that found no free slot
+ * @POLLNVME_TIMEOUTS: commands that outlived the I/O timeout
+ * @POLLNVME_RETRIED: commands sent again
+ * @POLLNVME_IRQS: completions announced by an interrupt
+ * @POLLNVME_COUNTERS: how many counters there are
+ */
+enum pollnvme_counter {
+	POLLNVME_READS,
+	POLLNVME_WRITES,
+	POLLNVME_FLUSHES,
+	POLLNVME_ERRORS,
+	POLLNVME_SPINS,
+	POLLNVME_SPIN_NS,
+	POLLNVME_SLEEPS,
+	POLLNVME_REAPED_FOR_OTHERS,
+	POLLNVME_SLOT_WAITS,
+	POLLNVME_TIMEOUTS,
+	POLLNVME_RETRIED,
+	POLLNVME_IRQS,
+	POLLNVME_COUNTERS,
+};
+
+/**
+ * struct pollnvme_stats - one CPU's counters of one disk
+ * @count: by enum pollnvme_counter
+ */
+struct pollnvme_stats {
+	u64 count[POLLNVME_COUNTERS];
+};
+
+/**
+ * struct pollnvme_cmd - one command, on the stack of the task that waits
+ * @c: the command; id and data pointers are filled in by pollnvme_qp_submit()
+ * @bio: its data, or NULL
+ * @range: discard range to send, or NULL
+ * @qp: where it was submitted
+ * @slot: slot of @qp it uses
+ * @gen: generation of the controller it was submitted to
+ * @segments: pieces of @bio mapped for the device
+ * @addr: bus address of the piece when there is one only
+ * @start_ns: when the doorbell was rung
+ * @result: double word 0 and 1 of the completion
+ * @status: status field of the completion, without phase
+ * @done: the last thing the reaper writes; it does not touch the command after
+ */
+struct pollnvme_cmd {
+	struct nvme_command c;
+	struct bio *bio;
+	const struct nvme_dsm_range *range;
+	struct pollnvme_qp *qp;
+	unsigned int slot;
+	unsigned int gen;
+	unsigned int segments;
+	u64 addr;
+	u64 start_ns;
+	u64 result;
+	u16 status;
+	bool done;
+};
+
+/**
+ * struct pollnvme_slot - what belongs to a command id
+ * @cmd: the command in flight, NULL when none
+ * @prp: memory of its PRP list, or of its discard range
+ * @prp_addr: bus address of @prp
+ * @addrs: bus addresses of the pieces of a command with several
+ */
+struct pollnvme_slot {
+	struct pollnvme_cmd *cmd;
+	__le64 *prp;
+	u64 prp_addr;
+	u64 *addrs;
+};
+
+/**
+ * struct pollnvme_qp - a queue pair
+ * @lock: guards the rings, the slots and @live; never held while waiting
+ * @q: rings and command ids
+ * @ctrl: its controller
+ * @sq_db: submission doorbell: a register, NULL for the ram transport
+ * @cq_db: completion doorbell
+ * @hw: the software controller's side of the pair, NULL for pci
+ * @live: commands may be submitted
+ * @lied: a completion that makes no sense was reported
+ * @prp_entries: entries that fit in a slot's list
+ * @sq_addr: bus address of the submission ring
+ * @cq_addr: bus address of the completion ring
+ * @prp_mem: memory of all slots' lists
+ * @prp_addr: bus address of @prp_mem
+ * @addrs: memory of all slots' address arrays
+ * @slots: by slot number
+ */
+struct pollnvme_qp {
+	spinlock_t lock;
+	struct pollnvme_queue q;
+	struct pollnvme_ctrl *ctrl;
+	u32 __iomem *sq_db;
+	u32 __iomem *cq_db;
+	void *hw;
+	bool live;
+	bool lied;
+	u32 prp_entries;
+	u64 sq_addr;
+	u64 cq_addr;
+	void *prp_mem;
+	u64 prp_addr;
+	u64 *addrs;
+	struct pollnvme_slot slots[POLLNVME_SLOTS];
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct pollnvme_transport - how a controller is reached
+ * @name: "pci" or "ram"
+ * @read32: read a register; all ones when the controller is gone
+ * @read64: read a register of 8 bytes
+ * @write32: write a register
+ * @write64: write a register of 8 bytes
+ * @alloc: zeroed memory that the controller can reach, page aligned
+ * @free: give it back
+ * @setup_qp: find a pair's doorbells; no controller access
+ * @ring_sq: write the submission doorbell, with all of the ring visible before
+ * @ring_cq: write the completion doorbell
+ * @drive: let a software controller work on a pair; NULL where hardware does
+ * @halt: stop all access to memory by a controller that does not obey
+ * @release: free the object that embeds the controller
+ */
+struct pollnvme_transport {
+	const char *name;
+	u32 (*read32)(struct pollnvme_ctrl *ctrl, u32 reg);
+	u64 (*read64)(struct pollnvme_ctrl *ctrl, u32 reg);
+	void (*write32)(struct pollnvme_ctrl *ctrl, u32 reg, u32 value);
+	void (*write64)(struct pollnvme_ctrl *ctrl, u32 reg, u64 value);
+	void *(*alloc)(struct pollnvme_ctrl *ctrl, size_t size, u64 *addr);
+	void (*free)(struct pollnvme_ctrl *ctrl, size_t size, void *mem,
+		     u64 addr);
+	void (*setup_qp)(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp);
+	void (*ring_sq)(struct pollnvme_qp *qp, u16 tail);
+	void (*ring_cq)(struct pollnvme_qp *qp, u16 head);
+	void (*drive)(struct pollnvme_qp *qp);
+	void (*halt)(struct pollnvme_ctrl *ctrl);
+	void (*release)(struct pollnvme_ctrl *ctrl);
+};
+
+/**
+ * enum pollnvme_state - where a controller is in its life
+ * @POLLNVME_NEW: being set up
+ * @POLLNVME_LIVE: serves I/O
+ * @POLLNVME_RESETTING: I/O waits for the reset to end
+ * @POLLNVME_DELETING: being removed; I/O still works
+ * @POLLNVME_DEAD: all I/O fails
+ */
+enum pollnvme_state {
+	POLLNVME_NEW,
+	POLLNVME_LIVE,
+	POLLNVME_RESETTING,
+	POLLNVME_DELETING,
+	POLLNVME_DEAD,
+};
+
+/**
+ * struct pollnvme_ctrl - a controller
+ * @dev: its device in class pollnvme
+ * @transport: how it is reached
+ * @dma_dev: whose DMA addresses it uses; NULL: physical addresses
+ * @instance: the number in its name
+ * @lock: guards @state and @gen
+ * @state: where it is in its life
+ * @gen: counts resets, so that two timeouts of one generation reset once
+ * @ready: submitters need not wait in @wait; set once queues work, cleared
+ *	by a reset; stays set when dead, where submission fails at once
+ * @wait: where submitters wait for the end of a reset
+ * @reset_work: disables, cancels, enables again
+ * @abort_lock: one Abort command at a time
+ * @ns_lock: guards @namespaces
+ * @namespaces: attached disks
+ * @cap: Controller Capabilities register
+ * @ready_ms: how long enabling and disabling may take, in milliseconds
+ * @shutdown_ms: how long a shutdown may take, in milliseconds
+ * @page: a page for Identify data
+ * @page_addr: bus address of @page
+ * @ident_lock: guards @page
+ * @admin: admin queue pair
+ * @qps: I/O queue pairs
+ * @nr_qps: allocated I/O queue pairs
+ * @nr_live: I/O queue pairs that the controller granted
+ * @max_qps: most I/O queue pairs that the transport has doorbells for
+ * @depth: entries of an I/O ring
+ * @map: CPU number to I/O queue pair
+ * @max_bytes: largest transfer
+ * @oncs: optional commands it knows
+ * @vwc: it has a volatile write cache
+ * @version: NVMe version it claims
+ * @cntlid: controller id
+ * @model: model number
+ * @serial: serial number
+ * @firmware: firmware revision
+ * @spin_limit_us: see POLLNVME_SPIN_LIMIT_US
+ * @io_timeout_ms: see POLLNVME_IO_TIMEOUT_MS
+ */
+struct pollnvme_ctrl {
+	struct device dev;
+	const struct pollnvme_transport *transport;
+	struct device *dma_dev;
+	int instance;
+
+	spinlock_t lock;
+	enum pollnvme_state state;
+	unsigned int gen;
+	bool ready;
+	wait_queue_head_t wait;
+	struct work_struct reset_work;
+	struct mutex abort_lock;
+
+	struct mutex ns_lock;
+	struct list_head namespaces;
+
+	u64 cap;
+	unsigned int ready_ms;
+	unsigned int shutdown_ms;
+	void *page;
+	u64 page_addr;
+	struct mutex ident_lock;
+
+	struct pollnvme_qp *admin;
+	struct pollnvme_qp **qps;
+	unsigned int nr_qps;
+	unsigned int nr_live;
+	unsigned int max_qps;
+	unsigned int depth;
+	u16 *map;
+
+	u32 max_bytes;
+	u16 oncs;
+	bool vwc;
+	u32 version;
+	u16 cntlid;
+	char model[41];
+	char serial[21];
+	char firmware[9];
+
+	unsigned int spin_limit_us;
+	unsigned int io_timeout_ms;
+};
+
+/**
+ * struct pollnvme_ns - a namespace and its disk
+ * @ctrl: its controller
+ * @disk: its disk
+ * @node: in the controller's list
+ * @stats: counters
+ * @nsid: namespace id
+ * @lba_shift: log2 of the block size
+ * @read_only: write protected
+ * @nguid: globally unique id, zero when it has none
+ * @eui64: the older, shorter id
+ * @uuid: the id as UUID
+ * @csi: command set
+ */
+struct pollnvme_ns {
+	struct pollnvme_ctrl *ctrl;
+	struct gendisk *disk;
+	struct list_head node;
+	struct pollnvme_stats __percpu *stats;
+	u32 nsid;
+	u8 lba_shift;
+	bool read_only;
+	u8 csi;
+	u8 nguid[16];
+	u8 eui64[8];
+	uuid_t uuid;
+};
+
+#define pollnvme_count_add(stats, counter, n) \
+	this_cpu_add((stats)->count[counter], n)
+#define pollnvme_count(stats, counter) \
+	this_cpu_inc((stats)->count[counter])
+
+/* qp.c */
+struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
+				      u16 depth, int node);
+void pollnvme_qp_free(struct pollnvme_qp *qp);
+void pollnvme_qp_start(struct pollnvme_qp *qp);
+void pollnvme_qp_stop(struct pollnvme_qp *qp);
+void pollnvme_qp_cancel(struct pollnvme_qp *qp);
+int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd);
+unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp);
+void pollnvme_qp_finish(struct pollnvme_cmd *cmd);
+bool pollnvme_qp_disown(struct pollnvme_cmd *cmd);
+
+/* command.c */
+blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
+				   struct pollnvme_cmd *cmd,
+				   struct nvme_dsm_range *range);
+void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd);
+int pollnvme_cmd_map(struct pollnvme_cmd *cmd);
+void pollnvme_cmd_unmap(struct pollnvme_cmd *cmd);
+blk_status_t pollnvme_status_to_blk(u16 status);
+bool pollnvme_status_may_retry(u16 status);
+
+/* admin.c */
+int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
+		   u32 *result);
+int pollnvme_identify(struct pollnvme_ctrl *ctrl, u8 cns, u32 nsid);
+int pollnvme_set_queue_count(struct pollnvme_ctrl *ctrl, unsigned int *count);
+int pollnvme_create_qp(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp);
+void pollnvme_abort(struct pollnvme_ctrl *ctrl, struct pollnvme_cmd *cmd);
+
+/* ctrl.c */
+int pollnvme_ctrl_init(struct pollnvme_ctrl *ctrl,
+		       const struct pollnvme_transport *transport,
+		       struct device *parent);
+int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl);
+void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone);
+void pollnvme_ctrl_shutdown(struct pollnvme_ctrl *ctrl);
+int pollnvme_ctrl_reset(struct pollnvme_ctrl *ctrl);
+void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen);
+
+/* ns.c */
+void pollnvme_scan(struct pollnvme_ctrl *ctrl);
+void pollnvme_ns_remove_all(struct pollnvme_ctrl *ctrl);
+void pollnvme_ns_mark_dead(struct pollnvme_ctrl *ctrl);
+
+/* bio.c */
+void pollnvme_submit_bio(struct bio *bio);
+
+/* stats.c */
+extern const char * const pollnvme_counter_names[POLLNVME_COUNTERS];
+u64 pollnvme_stats_sum(struct pollnvme_ns *ns, enum pollnvme_counter counter);
+void pollnvme_debugfs_add(struct pollnvme_ns *ns);
+void pollnvme_debugfs_remove(struct pollnvme_ns *ns);
+void pollnvme_debugfs_init(void);
+void pollnvme_debugfs_exit(void);
+
+/* sysfs.c */
+extern const struct attribute_group *pollnvme_ctrl_groups[];
+extern const struct attribute_group *pollnvme_disk_groups[];
+
+/* main.c */
+extern struct workqueue_struct *pollnvme_wq;
+int pollnvme_instance_get(struct pollnvme_ctrl *ctrl);
+void pollnvme_instance_put(struct pollnvme_ctrl *ctrl);
+extern struct class pollnvme_class;
+
+/* pci.c, ram_config.c */
+int pollnvme_pci_init(void);
+void pollnvme_pci_exit(void);
+int pollnvme_ram_init(void);
+void pollnvme_ram_exit(void);
+
+#endif /* POLLNVME_H */

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A queue pair: its memory, its lock, and the way of a command through it.
+ *
+ * A command lives on the stack of the task that waits for it. It takes a slot
+ * (one lock), is mapped without a lock, is pushed (one lock) and is reaped
+ * (one lock) by whoever polls the pair first, maybe another task. The reaper
+ * writes @done last, with release; the owner reads it with acquire, and only
+ * then may its stack frame go away.
+ *
+ * The lock is a plain spin lock: all callers are in process context.
+ */
+#include <linux/slab.h>
+#include "pollnvme.h"
+
+static int pollnvme_qp_alloc_slots(struct pollnvme_qp *qp, int node)
+{
+	struct pollnvme_ctrl *ctrl = qp->ctrl;
+	unsigned int bytes, i;
+
+	/* A power of two, so that no list crosses a page. */
+	bytes = roundup_pow_of_two(ctrl->max_bytes / POLLNVME_PAGE_SIZE *
+				   sizeof(__le64));
+	bytes = clamp_t(unsigned int, bytes, 64, POLLNVME_PAGE_SIZE);
+	qp->prp_entries = bytes / sizeof(__le64);
+	qp->prp_mem = ctrl->transport->alloc(ctrl, bytes * qp->q.slots,
+					     &qp->prp_addr);
+	if (!qp->prp_mem)
+		return -ENOMEM;
+	qp->addrs = kvzalloc_node(qp->q.slots * POLLNVME_MAX_SEGMENTS *
+				  sizeof(u64), GFP_KERNEL, node);
+	if (!qp->addrs)
+		return -ENOMEM;
+
+	for (i = 0; i < qp->q.slots; i++) {
+		struct pollnvme_slot *slot = &qp->slots[i];
+
+		slot->prp = qp->prp_mem + i * bytes;
+		slot->prp_addr = qp->prp_addr + i * bytes;
+		slot->addrs = qp->addrs + i * POLLNVME_MAX_SEGMENTS;
+	}
+	return 0;
+}
+
+/**
+ * pollnvme_qp_alloc() - allocate a queue pair; the controller learns of it later
+ * @ctrl: controller
+ * @qid: number of the pair, 0 for admin
+ * @depth: entries per ring, at most POLLNVME_QUEUE_DEPTH
+ * @node: NUMA node of the CPU that will use it
+ *
+ * Return: the pair, not live, or NULL.
+ */
+struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
+				      u16 depth, int node)
+{
+	const struct pollnvme_transport *t = ctrl->transport;
+	struct nvme_completion *cq;
+	struct nvme_command *sq;
+	struct pollnvme_qp *qp;
+
+	qp = kzalloc_node(sizeof(*qp), GFP_KERNEL, node);
+	if (!qp)
+		return NULL;
+	spin_lock_init(&qp->lock);
+	qp->ctrl = ctrl;
+	qp->q.depth = depth;
+	qp->q.slots = depth - 1;
+
+	sq = t->alloc(ctrl, depth * sizeof(*sq), &qp->sq_addr);
+	cq = t->alloc(ctrl, depth * sizeof(*cq), &qp->cq_addr);
+	qp->q.sq = sq;
+	qp->q.cq = cq;
+	if (!sq || !cq)
+		goto free;
+	pollnvme_queue_init(&qp->q, qid, depth, sq, cq);
+	/* Admin commands have one page of data at most: no lists. */
+	if (qid && pollnvme_qp_alloc_slots(qp, node))
+		goto free;
+	t->setup_qp(ctrl, qp);
+	return qp;
+
+free:
+	pollnvme_qp_free(qp);
+	return NULL;
+}
+
+/**
+ * pollnvme_qp_free() - free a queue pair
+ * @qp: pair that the controller does not use, with nothing in flight; may be NULL
+ */
+void pollnvme_qp_free(struct pollnvme_qp *qp)
+{
+	const struct pollnvme_transport *t;
+	struct pollnvme_ctrl *ctrl;
+	size_t depth;
+
+	if (!qp)
+		return;
+	ctrl = qp->ctrl;
+	t = ctrl->transport;
+	depth = qp->q.depth;
+	kvfree(qp->addrs);
+	if (qp->prp_mem)
+		t->free(ctrl, qp->prp_entries * sizeof(__le64) * qp->q.slots,
+			qp->prp_mem, qp->prp_addr);
+	if (qp->q.cq)
+		t->free(ctrl, depth * sizeof(*qp->q.cq), qp->q.cq, qp->cq_addr);
+	if (qp->q.sq)
+		t->free(ctrl, depth * sizeof(*qp->q.sq), qp->q.sq, qp->sq_addr);
+	kfree(qp);
+}
+
+/**
+ * pollnvme_qp_start() - let commands in; the controller knows the pair, or soon will
+ * @qp: pair
+ */
+void pollnvme_qp_start(struct pollnvme_qp *qp)
+{
+	spin_lock(&qp->lock);
+	qp->live = true;
+	spin_unlock(&qp->lock);
+}
+
+/**
+ * pollnvme_qp_stop() - let no more commands in; those in flight stay
+ * @qp: pair
+ */
+void pollnvme_qp_stop(struct pollnvme_qp *qp)
+{
+	spin_lock(&qp->lock);
+	qp->live = false;
+	spin_unlock(&qp->lock);
+}
+
+/* In a slot: its owner gave up, the controller may still complete it. */
+#define POLLNVME_DISOWNED	((struct pollnvme_cmd *)ERR_PTR(-ETIMEDOUT))
+
+/* Ends a command in flight towards its owner, who may be gone right after. */
+static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
+			    u16 status, u64 result)
+{
+	struct pollnvme_cmd *cmd = qp->slots[slot].cmd;
+
+	qp->slots[slot].cmd = NULL;
+	if (cmd == POLLNVME_DISOWNED) {
+		pollnvme_slot_put(&qp->q, slot);
+		return;
+	}
+	/*
+	 * With several pieces the addresses are in the slot, and the owner
+	 * needs them to unmap: it gives the slot back itself.
+	 */
+	if (cmd->segments <= 1)
+		pollnvme_slot_put(&qp->q, slot);
+	cmd->status = status;
+	cmd->result = result;
+	/*
+	 * Release: status and result, and the data that dma_rmb() ordered
+	 * before them, are seen by whoever sees done. It is the last access:
+	 * the owner's stack frame may be gone the next moment.
+	 */
+	smp_store_release(&cmd->done, true);
+}
+
+static void pollnvme_qp_complete(struct pollnvme_qp *qp,
+				 const struct nvme_completion *cqe)
+{
+	int slot = pollnvme_slot_find(&qp->q, cqe);
+
+	/* A busy slot without a command is not, or no longer, in flight. */
+	if (unlikely(slot < 0 || !qp->slots[slot].cmd)) {
+		if (!qp->lied)
+			dev_err(&qp->ctrl->dev,
+				"queue %u: completion of unknown command %#x of queue %u ignored (said once)\n",
+				qp->q.qid, cqe->command_id,
+				le16_to_cpu(cqe->sq_id));
+		qp->lied = true;
+		return;
+	}
+	pollnvme_qp_end(qp, slot, le16_to_cpu(cqe->status) >> 1,
+			le64_to_cpu(cqe->result.u64));
+}
+
+/**
+ * pollnvme_qp_cancel() - end every command in flight with a status of our own
+ * @qp: pair whose controller is disabled or halted, so that no DMA can follow
+ *
+ * The rings become empty. Owners learn NVME_SC_HOST_ABORTED_CMD.
+ */
+void pollnvme_qp_cancel(struct pollnvme_qp *qp)
+{
+	unsigned int i;
+
+	spin_lock(&qp->lock);
+	for (i = 0; i < qp->q.slots; i++)
+		if (qp->slots[i].cmd)
+			pollnvme_qp_end(qp, i, NVME_SC_HOST_ABORTED_CMD, 0);
+	pollnvme_queue_reset(&qp->q);
+	spin_unlock(&qp->lock);
+}
+
+/**
+ * pollnvme_qp_submit() - map a command and ring the doorbell
+ * @qp: pair
+ * @cmd: command; must stay until it is done or disowned
+ *
+ * Return: 0, -EBUSY without a free slot, -ESHUTDOWN when the pair is stopped,
+ * or why the data could not be mapped.
+ */
+int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
+{
+	int slot, err;
+
+	cmd->qp = qp;
+	cmd->done = false;
+	cmd->segments = 0;
+	spin_lock(&qp->lock);
+	slot = qp->live ? pollnvme_slot_get(&qp->q) : -ESHUTDOWN;
+	spin_unlock(&qp->lock);
+	if (slot < 0)
+		return slot;
+
+	/* Unlocked: with a bounce buffer mapping copies up to a megabyte. */
+	cmd->slot = slot;
+	err = pollnvme_cmd_map(cmd);
+
+	spin_lock(&qp->lock);
+	if (!err && !qp->live)
+		err = -ESHUTDOWN;	/* stopped while we mapped */
+	if (unlikely(err)) {
+		spin_unlock(&qp->lock);
+		pollnvme_cmd_unmap(cmd);
+		spin_lock(&qp->lock);
+		pollnvme_slot_put(&qp->q, slot);
+		spin_unlock(&qp->lock);
+		return err;
+	}
+	cmd->gen = READ_ONCE(qp->ctrl->gen);
+	cmd->c.common.command_id = pollnvme_slot_id(&qp->q, slot);
+	qp->slots[slot].cmd = cmd;
+	cmd->start_ns = ktime_get_ns();
+	qp->ctrl->transport->ring_sq(qp, pollnvme_queue_push(&qp->q, &cmd->c));
+	spin_unlock(&qp->lock);
+	return 0;
+}
+
+/**
+ * pollnvme_qp_poll() - look for completions and end what is found
+ * @qp: pair
+ *
+ * When another task holds the lock it submits or reaps; if it reaps, it reaps
+ * for us, else the next look finds what is there.
+ *
+ * Return: completions taken.
+ */
+unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
+{
+	const struct pollnvme_transport *t = qp->ctrl->transport;
+	struct nvme_completion cqe;
+	unsigned int found = 0;
+
+	if (t->drive)
+		t->drive(qp);
+	if (!pollnvme_queue_cqe_pending(&qp->q) || !spin_trylock(&qp->lock))
+		return 0;
+	/* Bounded, lest a controller that plays with the phase keep us. */
+	while (found < qp->q.depth && pollnvme_queue_pop(&qp->q, &cqe)) {
+		found++;
+		pollnvme_qp_complete(qp, &cqe);
+	}
+	if (found && qp->live)
+		t->ring_cq(qp, qp->q.cq_head);
+	spin_unlock(&qp->lock);
+	return found;
+}
+
+/**
+ * pollnvme_qp_finish() - what the owner of a done command does first
+ * @cmd: command that is done
+ */
+void pollnvme_qp_finish(struct pollnvme_cmd *cmd)
+{
+	struct pollnvme_qp *qp = cmd->qp;
+	bool kept = cmd->segments > 1;
+
+	pollnvme_cmd_unmap(cmd);
+	if (!kept)
+		return;
+	spin_lock(&qp->lock);
+	pollnvme_slot_put(&qp->q, cmd->slot);
+	spin_unlock(&qp->lock);
+}
+
+/**
+ * pollnvme_qp_disown() - leave a command that does not end
+ * @cmd: command without data of its owner
+ *
+ * Its slot stays taken until the controller answers or is reset.
+ *
+ * Return: false when the command got done meanwhile.
+ */
+bool pollnvme_qp_disown(struct pollnvme_cmd *cmd)
+{
+	struct pollnvme_qp *qp = cmd->qp;
+	bool disowned = false;
+
+	spin_lock(&qp->lock);
+	if (qp->slots[cmd->slot].cmd == cmd) {
+		qp->slots[cmd->slot].cmd = POLLNVME_DISOWNED;
+		disowned = true;
+	}
+	spin_unlock(&qp->lock);
+	return disowned;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The software controller as a transport: memory, registers, life.
+ */
+#include <linux/io.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "ram.h"
+
+/**
+ * pollnvme_ram_queue_clear() - forget a queue pair and what is in flight
+ * @rq: the controller's side of it; its lock is held
+ */
+void pollnvme_ram_queue_clear(struct pollnvme_ram_queue *rq)
+{
+	rq->sq = NULL;
+	rq->cq = NULL;
+	rq->sq_head = 0;
+	rq->cq_tail = 0;
+	rq->phase = 1;
+	rq->flights = 0;
+	WRITE_ONCE(rq->sq_db, 0);
+	WRITE_ONCE(rq->cq_db, 0);
+}
+
+static void pollnvme_ram_disable(struct pollnvme_ram *ram)
+{
+	unsigned int i;
+
+	WRITE_ONCE(ram->csts, 0);
+	for (i = 0; i <= ram->nr_queues; i++) {
+		spin_lock(&ram->queues[i].lock);
+		pollnvme_ram_queue_clear(&ram->queues[i]);
+		spin_unlock(&ram->queues[i].lock);
+	}
+}
+
+static void pollnvme_ram_enable(struct pollnvme_ram *ram)
+{
+	struct pollnvme_ram_queue *rq = &ram->queues[0];
+
+	spin_lock(&rq->lock);
+	pollnvme_ram_queue_clear(rq);
+	rq->sq = phys_to_virt(ram->asq);
+	rq->cq = phys_to_virt(ram->acq);
+	rq->sq_depth = (ram->aqa & 0xfff) + 1;
+	rq->cq_depth = (ram->aqa >> 16 & 0xfff) + 1;
+	spin_unlock(&rq->lock);
+	WRITE_ONCE(ram->csts, NVME_CSTS_RDY);
+}
+
+static u32 pollnvme_ram_read32(struct pollnvme_ctrl *ctrl, u32 reg)
+{
+	struct pollnvme_ram *ram = to_ram(ctrl);
+
+	switch (reg) {
+	case NVME_REG_VS:
+		return NVME_VS(1, 4, 0);
+	case NVME_REG_CC:
+		return ram->cc;
+	case NVME_REG_CSTS:
+		return READ_ONCE(ram->csts);
+	default:
+		return 0;
+	}
+}
+
+static u64 pollnvme_ram_read64(struct pollnvme_ctrl *ctrl, u32 reg)
+{
+	if (reg != NVME_REG_CAP)
+		return 0;
+	/* Entries from zero, contiguous queues, 500 ms, both command sets. */
+	return (POLLNVME_QUEUE_DEPTH - 1) | 1ull << 16 | 1ull << 24 |
+	       (u64)(NVME_CAP_CSS_NVM | NVME_CAP_CSS_CSI) << 37;
+}
+
+static void pollnvme_ram_write_cc(struct pollnvme_ram *ram, u32 value)
+{
+	u32 changed = ram->cc ^ value;
+
+	ram->cc = value;
+	if ((value & NVME_CC_SHN_MASK) && (changed & NVME_CC_SHN_MASK))
+		WRITE_ONCE(ram->csts, ram->csts | NVME_CSTS_SHST_CMPLT);
+	if (!(changed & NVME_CC_ENABLE))
+		return;
+	if (value & NVME_CC_ENABLE)
+		pollnvme_ram_enable(ram);
+	else
+		pollnvme_ram_disable(ram);
+}
+
+static void pollnvme_ram_write32(struct pollnvme_ctrl *ctrl, u32 reg, u32 value)
+{
+	if (reg == NVME_REG_CC)
+		pollnvme_ram_write_cc(to_ram(ctrl), value);
+	else if (reg == NVME_REG_AQA)
+		to_ram(ctrl)->aqa = value;
+}
+
+static void pollnvme_ram_write64(struct pollnvme_ctrl *ctrl, u32 reg, u64 value)
+{
+	if (reg == NVME_REG_ASQ)
+		to_ram(ctrl)->asq = value;
+	else if (reg == NVME_REG_ACQ)
+		to_ram(ctrl)->acq = value;
+}
+
+static void *pollnvme_ram_alloc(struct pollnvme_ctrl *ctrl, size_t size,
+				u64 *addr)
+{
+	void *mem = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+
+	if (mem)
+		*addr = virt_to_phys(mem);
+	return mem;
+}
+
+static void pollnvme_ram_free(struct pollnvme_ctrl *ctrl, size_t size,
+			      void *mem, u64 addr)
+{
+	free_pages_exact(mem, size);
+}
+
+static void pollnvme_ram_setup_qp(struct pollnvme_ctrl *ctrl,
+				  struct pollnvme_qp *qp)
+{
+	qp->hw = &to_ram(ctrl)->queues[qp->q.qid];
+}
+
+static void pollnvme_ram_ring_sq(struct pollnvme_qp *qp, u16 tail)
+{
+	struct pollnvme_ram_queue *rq = qp->hw;
+
+	/* Release: pairs with the acquire in pollnvme_ram_fetch(). */
+	smp_store_release(&rq->sq_db, tail);
+}
+
+static void pollnvme_ram_ring_cq(struct pollnvme_qp *qp, u16 head)
+{
+	struct pollnvme_ram_queue *rq = qp->hw;
+
+	/* Release: entries were read before the controller may reuse them. */
+	smp_store_release(&rq->cq_db, head);
+}
+
+static void pollnvme_ram_halt(struct pollnvme_ctrl *ctrl)
+{
+	pollnvme_ram_disable(to_ram(ctrl));
+}
+
+static void pollnvme_ram_release(struct pollnvme_ctrl *ctrl)
+{
+	struct pollnvme_ram *ram = to_ram(ctrl);
+
+	vfree(ram->store);
+	kvfree(ram->queues);
+	kfree(ram);
+}
+
+static const struct pollnvme_transport pollnvme_ram_transport = {
+	.name		= "ram",
+	.read32		= pollnvme_ram_read32,
+	.read64		= pollnvme_ram_read64,
+	.write32	= pollnvme_ram_write32,
+	.write64	= pollnvme_ram_write64,
+	.alloc		= pollnvme_ram_alloc,
+	.free		= pollnvme_ram_free,
+	.setup_qp	= pollnvme_ram_setup_qp,
+	.ring_sq	= pollnvme_ram_ring_sq,
+	.ring_cq	= pollnvme_ram_ring_cq,
+	.drive		= pollnvme_ram_drive,
+	.halt		= pollnvme_ram_halt,
+	.release	= pollnvme_ram_release,
+};
+
+/**
+ * pollnvme_ram_create() - make a software controller and its disk
+ * @size: bytes, a multiple of the block size
+ * @lba_shift: log2 of the block size
+ * @queues: I/O queue pairs it grants, at least 1
+ * @latency_ns: from doorbell to completion
+ *
+ * All memory is taken now, so that no write fails later for lack of it.
+ *
+ * Return: the controller or an ERR_PTR.
+ */
+struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
+					 unsigned int queues, u64 latency_ns)
+{
+	struct pollnvme_ram *ram;
+	unsigned int i;
+	int err;
+
+	if (size >> PAGE_SHIFT > si_mem_available()) {
+		pr_err("pollnvme: %llu MiB do not fit into the %lu MiB of memory available: choose a smaller size_mb\n",
+		       size >> 20, si_mem_available() >> (20 - PAGE_SHIFT));
+		return ERR_PTR(-ENOMEM);
+	}
+	ram = kzalloc(sizeof(*ram), GFP_KERNEL);
+	if (!ram)
+		return ERR_PTR(-ENOMEM);
+	ram->size = size;
+	ram->lba_shift = lba_shift;
+	ram->latency_ns = latency_ns;
+	ram->nr_queues = queues;
+	ram->ctrl.max_qps = queues;
+	uuid_gen(&ram->uuid);
+	err = -ENOMEM;
+	ram->queues = kvcalloc(queues + 1, sizeof(*ram->queues), GFP_KERNEL);
+	ram->store = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	if (!ram->queues || !ram->store)
+		goto free;
+	for (i = 0; i <= queues; i++) {
+		spin_lock_init(&ram->queues[i].lock);
+		pollnvme_ram_queue_clear(&ram->queues[i]);
+	}
+	err = pollnvme_ctrl_init(&ram->ctrl, &pollnvme_ram_transport, NULL);
+	if (err)
+		goto free;
+	err = pollnvme_ctrl_start(&ram->ctrl);
+	if (err) {
+		put_device(&ram->ctrl.dev);
+		return ERR_PTR(err);
+	}
+	return ram;
+
+free:
+	vfree(ram->store);
+	kvfree(ram->queues);
+	kfree(ram);
+	return ERR_PTR(err);
+}
+
+/**
+ * pollnvme_ram_destroy() - remove a software controller; its contents are lost
+ * @ram: from pollnvme_ram_create()
+ */
+void pollnvme_ram_destroy(struct pollnvme_ram *ram)
+{
+	pollnvme_ctrl_remove(&ram->ctrl, false);
+	put_device(&ram->ctrl.dev);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The software controller: NVMe registers, queues and one namespace in
+ * memory. Its bus addresses are physical addresses. It has no thread of its
+ * own: whoever polls a queue pair lets the controller work on that pair.
+ */
+#ifndef POLLNVME_RAM_H
+#define POLLNVME_RAM_H
+
+#include "pollnvme.h"
+
+#define POLLNVME_RAM_LATENCY_NS	4100
+
+/**
+ * struct pollnvme_ram_flight - a command fetched, its completion not yet due
+ * @due: when it completes, ktime_get_ns()
+ * @cid: command id
+ * @status: NVMe status
+ */
+struct pollnvme_ram_flight {
+	u64 due;
+	u16 cid;
+	u16 status;
+};
+
+/**
+ * struct pollnvme_ram_queue - the controller's side of a queue pair
+ * @lock: guards all but the doorbells
+ * @sq_db: submission doorbell, written by the host
+ * @cq_db: completion doorbell
+ * @next_due: earliest due time in @flight; a hint without the lock
+ * @sq: submission ring, NULL until created
+ * @cq: completion ring, NULL until created
+ * @sq_depth: entries of @sq
+ * @cq_depth: entries of @cq
+ * @sq_head: next entry to fetch
+ * @cq_tail: next entry to post
+ * @phase: phase tag of new completions
+ * @flights: commands in @flight
+ * @flight: commands fetched, in no order
+ */
+struct pollnvme_ram_queue {
+	spinlock_t lock;
+	u32 sq_db;
+	u32 cq_db;
+	u64 next_due;
+	const struct nvme_command *sq;
+	struct nvme_completion *cq;
+	u16 sq_depth;
+	u16 cq_depth;
+	u16 sq_head;
+	u16 cq_tail;
+	u16 phase;
+	u16 flights;
+	struct pollnvme_ram_flight flight[POLLNVME_QUEUE_DEPTH];
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct pollnvme_ram - a software controller
+ * @ctrl: what all transports share
+ * @store: contents of the namespace
+ * @size: bytes of @store
+ * @lba_shift: log2 of the block size
+ * @latency_ns: from doorbell to completion; may change at any time
+ * @cc: Controller Configuration register
+ * @csts: Controller Status register
+ * @aqa: Admin Queue Attributes register
+ * @asq: Admin Submission Queue Base Address register
+ * @acq: Admin Completion Queue Base Address register
+ * @uuid: identity of controller and namespace
+ * @nr_queues: I/O queue pairs
+ * @queues: by queue id, the admin pair first
+ */
+struct pollnvme_ram {
+	struct pollnvme_ctrl ctrl;
+	void *store;
+	u64 size;
+	u8 lba_shift;
+	u64 latency_ns;
+	u32 cc;
+	u32 csts;
+	u32 aqa;
+	u64 asq;
+	u64 acq;
+	uuid_t uuid;
+	unsigned int nr_queues;
+	struct pollnvme_ram_queue *queues;
+};
+
+static inline struct pollnvme_ram *to_ram(struct pollnvme_ctrl *ctrl)
+{
+	return container_of(ctrl, struct pollnvme_ram, ctrl);
+}
+
+/* ram.c */
+struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
+					 unsigned int queues, u64 latency_ns);
+void pollnvme_ram_destroy(struct pollnvme_ram *ram);
+void pollnvme_ram_queue_clear(struct pollnvme_ram_queue *rq);
+
+/* ram_admin.c */
+u16 pollnvme_ram_admin(struct pollnvme_ram *ram, const struct nvme_command *c,
+		       u32 *result);
+
+/* ram_io.c */
+void pollnvme_ram_drive(struct pollnvme_qp *qp);
+
+#endif /* POLLNVME_RAM_H */

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Software controllers are made in configfs: a directory below
+ * /sys/kernel/config/pollnvme, its attributes, then 1 to "power".
+ */
+#include <linux/configfs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "ram.h"
+
+/**
+ * struct pollnvme_config - a directory in configfs
+ * @item: the directory
+ * @lock: guards the rest
+ * @size_mb: size in MiB
+ * @blocksize: block size in bytes, 512 or 4096
+ * @queues: most I/O queue pairs; 0: one per possible CPU
+ * @latency_ns: from doorbell to completion
+ * @ram: the controller while power is on
+ */
+struct pollnvme_config {
+	struct config_item item;
+	struct mutex lock;
+	u32 size_mb;
+	u32 blocksize;
+	u32 queues;
+	u32 latency_ns;
+	struct pollnvme_ram *ram;
+};
+
+static struct pollnvme_config *to_config(struct config_item *item)
+{
+	return container_of(item, struct pollnvme_config, item);
+}
+
+/* An attribute; with @live it may change while power is on. */
+static ssize_t pollnvme_config_set(struct pollnvme_config *config, u32 *field,
+				   const char *page, size_t count, u32 low,
+				   u32 high, bool live)
+{
+	ssize_t ret = count;
+	u32 value;
+	int err = kstrtou32(page, 0, &value);
+
+	if (err)
+		return err;
+	if (value < low || value > high)
+		return -ERANGE;
+	mutex_lock(&config->lock);
+	if (config->ram && !live)
+		ret = -EBUSY;
+	else
+		*field = value;
+	if (config->ram)
+		WRITE_ONCE(config->ram->latency_ns, config->latency_ns);
+	mutex_unlock(&config->lock);
+	return ret;
+}
+
+#define POLLNVME_CONFIG_ATTR(name, low, high, live)			\
+static ssize_t pollnvme_config_##name##_show(struct config_item *item,	\
+					     char *page)		\
+{									\
+	return sysfs_emit(page, "%u\n", to_config(item)->name);		\
+}									\
+static ssize_t pollnvme_config_##name##_store(struct config_item *item,	\
+					      const char *page,		\
+					      size_t count)		\
+{									\
+	struct pollnvme_config *config = to_config(item);		\
+									\
+	return pollnvme_config_set(config, &config->name, page, count,	\
+				   low, high, live);			\
+}									\
+CONFIGFS_ATTR(pollnvme_config_, name)
+
+POLLNVME_CONFIG_ATTR(size_mb, 1, 1u << 24, false);
+POLLNVME_CONFIG_ATTR(queues, 0, 4096, false);
+POLLNVME_CONFIG_ATTR(latency_ns, 0, U32_MAX, true);
+
+static ssize_t pollnvme_config_blocksize_show(struct config_item *item,
+					      char *page)
+{
+	return sysfs_emit(page, "%u\n", to_config(item)->blocksize);
+}
+
+static ssize_t pollnvme_config_blocksize_store(struct config_item *item,
+					       const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+	u32 value;
+	int err = kstrtou32(page, 0, &value);
+
+	if (err)
+		return err;
+	if (value != 512 && value != 4096)
+		return -EINVAL;
+	return pollnvme_config_set(config, &config->blocksize, page, count,
+				   512, 4096, false);
+}
+CONFIGFS_ATTR(pollnvme_config_, blocksize);
+
+static int pollnvme_config_power_on(struct pollnvme_config *config)
+{
+	unsigned int queues = config->queues ?: num_possible_cpus();
+	struct pollnvme_ram *ram;
+
+	if (config->ram)
+		return 0;
+	ram = pollnvme_ram_create((u64)config->size_mb << 20,
+				  ilog2(config->blocksize),
+				  min(queues, num_possible_cpus()),
+				  config->latency_ns);
+	if (IS_ERR(ram))
+		return PTR_ERR(ram);
+	config->ram = ram;
+	return 0;
+}
+
+static void pollnvme_config_power_off(struct pollnvme_config *config)
+{
+	if (config->ram)
+		pollnvme_ram_destroy(config->ram);
+	config->ram = NULL;
+}
+
+static ssize_t pollnvme_config_power_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", !!READ_ONCE(to_config(item)->ram));
+}
+
+static ssize_t pollnvme_config_power_store(struct config_item *item,
+					   const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+	bool on;
+	int err = kstrtobool(page, &on);
+
+	if (err)
+		return err;
+	mutex_lock(&config->lock);
+	if (on)
+		err = pollnvme_config_power_on(config);
+	else
+		pollnvme_config_power_off(config);
+	mutex_unlock(&config->lock);
+	return err ?: count;
+}
+CONFIGFS_ATTR(pollnvme_config_, power);
+
+static ssize_t pollnvme_config_controller_show(struct config_item *item,
+					       char *page)
+{
+	struct pollnvme_config *config = to_config(item);
+	ssize_t len = -ENODEV;
+
+	mutex_lock(&config->lock);
+	if (config->ram)
+		len = sysfs_emit(page, "%s\n",
+				 dev_name(&config->ram->ctrl.dev));
+	mutex_unlock(&config->lock);
+	return len;
+}
+CONFIGFS_ATTR_RO(pollnvme_config_, controller);
+
+static struct configfs_attribute *pollnvme_config_attrs[] = {
+	&pollnvme_config_attr_size_mb,
+	&pollnvme_config_attr_blocksize,
+	&pollnvme_config_attr_queues,
+	&pollnvme_config_attr_latency_ns,
+	&pollnvme_config_attr_power,
+	&pollnvme_config_attr_controller,
+	NULL
+};
+
+static void pollnvme_config_release(struct config_item *item)
+{
+	kfree(to_config(item));
+}
+
+static struct configfs_item_operations pollnvme_config_item_ops = {
+	.release	= pollnvme_config_release,
+};
+
+static const struct config_item_type pollnvme_config_type = {
+	.ct_item_ops	= &pollnvme_config_item_ops,
+	.ct_attrs	= pollnvme_config_attrs,
+	.ct_owner	= THIS_MODULE,
+};
+
+static struct config_item *pollnvme_config_make(struct config_group *group,
+						const char *name)
+{
+	struct pollnvme_config *config = kzalloc(sizeof(*config), GFP_KERNEL);
+
+	if (!config)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&config->lock);
+	config->size_mb = 256;
+	config->blocksize = 512;
+	config->latency_ns = POLLNVME_RAM_LATENCY_NS;
+	config_item_init_type_name(&config->item, name, &pollnvme_config_type);
+	return &config->item;
+}
+
+static void pollnvme_config_drop(struct config_group *group,
+				 struct config_item *item)
+{
+	struct pollnvme_config *config = to_config(item);
+
+	mutex_lock(&config->lock);
+	pollnvme_config_power_off(config);
+	mutex_unlock(&config->lock);
+	config_item_put(item);
+}
+
+static struct configfs_group_operations pollnvme_config_group_ops = {
+	.make_item	= pollnvme_config_make,
+	.drop_item	= pollnvme_config_drop,
+};
+
+static const struct config_item_type pollnvme_config_group_type = {
+	.ct_group_ops	= &pollnvme_config_group_ops,
+	.ct_owner	= THIS_MODULE,
+};
+
+static struct configfs_subsystem pollnvme_config_subsys = {
+	.su_group = {
+		.cg_item = {
+			.ci_namebuf	= POLLNVME_NAME,
+			.ci_type	= &pollnvme_config_group_type,
+		},
+	},
+};
+
+/**
+ * pollnvme_ram_init() - make the directory in configfs
+ *
+ * Return: 0 or an error.
+ */
+int pollnvme_ram_init(void)
+{
+	config_group_init(&pollnvme_config_subsys.su_group);
+	mutex_init(&pollnvme_config_subsys.su_mutex);
+	return configfs_register_subsystem(&pollnvme_config_subsys);
+}
+
+/** pollnvme_ram_exit() - remove it; the directories below pin the module */
+void pollnvme_ram_exit(void)
+{
+	configfs_unregister_subsystem(&pollnvme_config_subsys);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What pollnvme needs on kernels whose block layer takes no features with
+ * the queue limits: the same names over the older calls.
+ */
+#ifndef POLLNVME_COMPAT_H
+#define POLLNVME_COMPAT_H
+
+#include <linux/blkdev.h>
+#include "compat_autoconf.h"
+
+#ifndef HAVE_BLK_FEAT_SYNCHRONOUS
+#define BLK_FEAT_WRITE_CACHE	BIT(0)
+#define BLK_FEAT_FUA		BIT(1)
+#define BLK_FEAT_IO_STAT	BIT(2)
+#define BLK_FEAT_SYNCHRONOUS	BIT(3)
+#define BLK_FEAT_NOWAIT		BIT(4)
+#define BLK_FEAT_POLL		BIT(5)
+
+/**
+ * struct pollnvme_limits - the fields of newer queue_limits that we set
+ * @features: BLK_FEAT_...
+ * @virt_boundary_mask: see blk_queue_virt_boundary()
+ * @max_hw_sectors: in sectors
+ * @logical_block_size: in bytes
+ * @physical_block_size: in bytes
+ * @max_hw_discard_sectors: in sectors
+ * @max_write_zeroes_sectors: in sectors
+ * @discard_granularity: in bytes
+ * @dma_alignment: mask
+ * @max_segments: pieces
+ * @max_discard_segments: ranges
+ */
+struct pollnvme_limits {
+	unsigned int features;
+	unsigned long virt_boundary_mask;
+	unsigned int max_hw_sectors;
+	unsigned int logical_block_size;
+	unsigned int physical_block_size;
+	unsigned int max_hw_discard_sectors;
+	unsigned int max_write_zeroes_sectors;
+	unsigned int discard_granularity;
+	unsigned int dma_alignment;
+	unsigned short max_segments;
+	unsigned short max_discard_segments;
+};
+
+static inline struct gendisk *
+pollnvme_compat_alloc_disk(const struct pollnvme_limits *lim, int node)
+{
+	struct gendisk *disk = blk_alloc_disk(node);
+	struct request_queue *q;
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	q = disk->queue;
+	blk_queue_logical_block_size(q, lim->logical_block_size);
+	blk_queue_physical_block_size(q, lim->physical_block_size);
+	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	blk_queue_max_segments(q, lim->max_segments);
+	blk_queue_virt_boundary(q, lim->virt_boundary_mask);
+	blk_queue_dma_alignment(q, lim->dma_alignment);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
+	if (lim->max_hw_discard_sectors) {
+		blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+		blk_queue_max_discard_segments(q, lim->max_discard_segments);
+		q->limits.discard_granularity = lim->discard_granularity;
+	}
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
+	if (lim->features & BLK_FEAT_IO_STAT)
+		blk_queue_flag_set(QUEUE_FLAG_IO_STAT, q);
+	if (lim->features & BLK_FEAT_NOWAIT)
+		blk_queue_flag_set(QUEUE_FLAG_NOWAIT, q);
+	if (lim->features & BLK_FEAT_POLL)
+		blk_queue_flag_set(QUEUE_FLAG_POLL, q);
+	blk_queue_write_cache(q, lim->features & BLK_FEAT_WRITE_CACHE,
+			      lim->features & BLK_FEAT_FUA);
+	return disk;
+}
+
+#define queue_limits		pollnvme_limits
+#undef blk_alloc_disk
+static inline struct gendisk *blk_alloc_disk(const struct pollnvme_limits *lim,
+					     int node)
+{
+	return pollnvme_compat_alloc_disk(lim, node);
+}
+#endif /* !HAVE_BLK_FEAT_SYNCHRONOUS */
+
+#endif /* POLLNVME_COMPAT_H */
