@@ -93,6 +93,7 @@ finish()
 	local status=$?
 
 	trap - EXIT
+	trap '' INT TERM HUP
 	if [[ $status != 0 ]]; then
 		progress_clear
 		if [[ -s $console ]]; then
@@ -156,7 +157,8 @@ measure()
 		"rows=$rows" "cores=$cores" "repeats=$repeats" "seconds=$seconds" \
 		"workers=$workers" > "$partial/lab.log" 2>&1 &
 	lab=$!
-	follow "$points" < <(tail -n +1 -f --pid="$lab" "$console") &
+	# -F: the lab makes the log anew
+	follow "$points" < <(tail -n +1 -F --pid="$lab" "$console" 2> /dev/null) &
 	tailer=$!
 	# Both die with us: the lab cleans up after itself when told to stop.
 	trap 'kill "$lab" "$tailer" 2> /dev/null; wait "$lab" 2> /dev/null; exit 130' INT
@@ -174,7 +176,7 @@ measure()
 trap finish EXIT
 [[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
 mkdir -p "$partial"
-"$CORELANE_TOP/scripts/build-modules.sh" "$kernel" 2> "$partial/lab.log" || { cat "$partial/lab.log" >&2; exit 1; }
+MODULES='drivers/net/bonding net/netfilter/percore' "$CORELANE_TOP/scripts/build-modules.sh" "$kernel" 2> "$partial/lab.log" || { cat "$partial/lab.log" >&2; exit 1; }
 make -s -C "$CORELANE_TOP" tools > "$partial/lab.log" 2>&1 || { cat "$partial/lab.log" >&2; die "the corelane tool does not build"; }
 measure
 COMMAND_LINE=$command_line "$CORELANE_TOP/scripts/report.sh" --collect "$partial"

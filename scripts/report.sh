@@ -70,7 +70,8 @@ summary()
 			| (([$v[] | (. - $m) * (. - $m)] | add) / ($n - 1) | sqrt) * (($n - 1) | t95) / ($n | sqrt) end;
 		def of($m): map(select(.metric == $m) | .value);
 		def mid($m): of($m) | if length > 0 then median else null end;
-		group_by([.row, .cores]) | map({
+		(reduce .[].row as $r ([]; if index($r) then . else . + [$r] end)) as $order
+		| group_by([(.row as $r | $order | index($r)), .cores]) | map({
 			row: .[0].row, cores: .[0].cores,
 			rate: mid("connections_per_second"),
 			half: (of("connections_per_second") | half),
@@ -106,7 +107,7 @@ table()
 	echo "Connections per second, $(jq -r '.[0].params.size' "$dir/results.json")-byte file, no keep-alive; Linux $(jq -r .guest.kernel "$dir/facts.json")"
 	echo
 	printf '%-10s %5s %10s %9s %7s %9s %7s %7s %8s %8s %7s\n' row cores 'conn/s' '+-95%' 'to 1' 'p99 ms' 'srv idl' 'cli idl' 'foreignR' 'foreignT' errors
-	summary | sort -t $'\t' -k1,1 -k2,2n | awk -F '\t' '
+	summary | awk -F '\t' '
 		$1 != row { row = $1; base = ($2 == 1) ? $3 : 0 }
 		{
 			printf "%-10s %5d %10.1f %9s %7s %9.1f %7.2f %7.2f %8s %8s %7d%s\n", $1, $2, $3,
@@ -125,7 +126,7 @@ plot()
 {
 	local row rows=() data=$dir/plot.tmp title
 
-	mapfile -t rows < <(summary | cut -f 1 | sort -u)
+	mapfile -t rows < <(summary | cut -f 1 | uniq)
 	: > "$data"
 	for row in "${rows[@]}"; do
 		{ summary | awk -F '\t' -v r="$row" '$1 == r { print $2, $3, $4 }' | sort -n; printf '\n\n'; } >> "$data"
@@ -135,7 +136,7 @@ plot()
 		echo "set terminal svg size 800,520 font 'sans,14'"
 		echo "set output '$dir/connections.svg'"
 		echo "set title \"$title\"; set xlabel 'server cores'; set ylabel 'connections per second'"
-		echo "set grid; set key top left; set yrange [0:*]; set xtics 1; set offsets 0.3, 0.3, 0, 0"
+		echo "set grid; set key top left; set yrange [0:*]; set xtics 1; set xrange [0.5:*]; set offsets 0, 0.5, 0, 0"
 		printf 'plot '
 		local i=0
 		for row in "${rows[@]}"; do

@@ -46,6 +46,7 @@ debian_update()
 {
 	local mirrors main security
 
+	# not in a <(): its failure must stop us
 	mirrors=$(debian_mirrors)
 	{ read -r main; read -r security; } <<< "$mirrors"
 	mkdir -p "$DEBIAN_APT"/{empty,lists/partial,cache/archives/partial}
@@ -55,8 +56,8 @@ debian_update()
 	deb [signed-by=$DEBIAN_KEYRING] $main $DEBIAN_SUITE-backports main
 	deb [signed-by=$DEBIAN_KEYRING] $security $DEBIAN_SUITE-security main
 	EOF
-	debian_apt apt-get -qq update ||
-		die "cannot fetch Debian's package lists" "is the network up? (mirrors: $main $security)"
+	debian_apt apt-get -qq -o APT::Update::Error-Mode=any update > "$DEBIAN_APT/log" 2>&1 ||
+		die "cannot fetch Debian's package lists" "is the network up? ($(tail -n 1 "$DEBIAN_APT/log"))"
 }
 
 # debian_depends PACKAGE PREFIX: the package PACKAGE depends on whose name
@@ -74,8 +75,8 @@ debian_fetch()
 
 	shift
 	mkdir -p "$dir"
-	(cd "$dir" && debian_apt apt-get -qq download "$@") ||
-		die "cannot download $*" "is the network up, and has $dir room? (df -h $dir)"
+	(cd "$dir" && debian_apt apt-get -qq download "$@" > "$DEBIAN_APT/log" 2>&1) ||
+		die "cannot download $*" "is the network up, and has $dir room? ($(tail -n 1 "$DEBIAN_APT/log"))"
 }
 
 # debian_unpack DIR PACKAGE.deb...: unpack, following Debian's merged /usr
@@ -105,6 +106,6 @@ debian_fetch_closure()
 	shift
 	mkdir -p "$dir/partial"
 	debian_apt apt-get -qq -y --no-install-recommends --download-only \
-		-o Dir::Cache::archives="$dir" install "$@" > /dev/null ||
-		die "cannot download $*" "is the network up, and has $dir room? (df -h $dir)"
+		-o Dir::Cache::archives="$dir" install "$@" > "$DEBIAN_APT/log" 2>&1 ||
+		die "cannot download $*" "is the network up, and has $dir room? ($(tail -n 1 "$DEBIAN_APT/log"))"
 }

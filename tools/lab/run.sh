@@ -66,6 +66,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/corelane-lab.XXXXXX")
 qemu=''
 cleanup()
 {
+	# A second signal must not cut this short.
+	trap '' INT TERM HUP
 	if [[ -n $qemu ]]; then
 		kill "$qemu" 2> /dev/null || true
 		wait "$qemu" 2> /dev/null || true

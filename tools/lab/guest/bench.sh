@@ -115,7 +115,7 @@ ab_summary()
 
 point() # ROW CORES
 {
-	local t0 t1 s0 s1 c0 c1 i0 i1 x0 x1 f0 f1 ab served
+	local t0 t1 s0 s1 c0 c1 i0 i1 x0 x1 f0 f1 m0 m1 ab served
 
 	row=$1 n=$2 valid=true why='' errors=0
 	: > /tmp/setup.log
@@ -129,10 +129,10 @@ point() # ROW CORES
 	start_clients
 	sleep "$warm"
 	t0=$(tcp_now) s0=$(cpu_now 0 $((n - 1))) c0=$(cpu_now "$client_first" "$client_last")
-	i0=$(irq_now) x0=$(rx_now) f0=$(row_foreign_tx)
+	i0=$(irq_now) x0=$(rx_now) f0=$(row_foreign_tx) m0=$(row_migrated)
 	sleep "$seconds"
 	t1=$(tcp_now) s1=$(cpu_now 0 $((n - 1))) c1=$(cpu_now "$client_first" "$client_last")
-	i1=$(irq_now) x1=$(rx_now) f1=$(row_foreign_tx)
+	i1=$(irq_now) x1=$(rx_now) f1=$(row_foreign_tx) m1=$(row_migrated)
 	wait "${ab_pids[@]}"
 	ab=$(ab_summary)
 
@@ -161,6 +161,10 @@ point() # ROW CORES
 	sample foreign_rx_packets 1 "$foreign_rx"
 	sample connections_reset 1 "$resets"
 	[[ -z $f0 || -z $f1 ]] || sample foreign_tx_packets 1 "$((f1 - f0))"
+	if [[ -n $m0 && -n $m1 ]]; then
+		sample packets_migrated 1 "$((${m1% *} - ${m0% *}))"
+		sample dropped_direct 1 "$((${m1#* } - ${m0#* }))"
+	fi
 	row_facts "$n"
 	row_down
 	echo "BENCH point row=$row cores=$n repeat=$repeat rate=$rate idle=$server_idle/$client_idle errors=$errors"

@@ -135,16 +135,37 @@ row_foreign_tx()
 		awk '$1 ~ /^[0-9]+$/ { sum += $4 } END { print sum + 0 }'
 }
 
+# row_migrated: packets of known connections that arrived on another CPU than
+# their lane's, and packets that named a private port, where percore counts them
+row_migrated()
+{
+	[[ $row == lanes ]] || return 0
+	corelane nat stats --json | jq -r '"\([.stats[].migrated] | add) \([.stats[].dropped_direct] | add)"'
+}
+
+# row_modules: the modules this row is about, each with its file
+row_modules()
+{
+	local dir
+
+	dir=/lib/modules/$(uname -r)
+	case $row in
+	ordinary | bond-l34) echo "bonding $dir/kernel/drivers/net/bonding/bonding.ko" ;;
+	lanes) printf '%s\n' "bonding $dir/updates/bonding.ko" "percore $dir/updates/percore.ko" ;;
+	esac
+}
+
 # row_facts CORES: what this point ran with, for facts.json
 row_facts()
 {
-	local module irq
+	local module file irq
 
-	for module in bonding percore; do
-		[[ ! -f /sys/module/$module/srcversion ]] ||
-			printf '{"module": "%s", "row": "%s", "srcversion": "%s"}\n' "$module" "$row" \
-				"$(cat /sys/module/$module/srcversion)"
-	done >> /results/modules.jsonl
+	# Not every module carries a srcversion; the file's digest always tells.
+	while read -r module file; do
+		printf '{"row": "%s", "module": "%s", "srcversion": "%s", "sha256": "%s"}\n' "$row" "$module" \
+			"$(cat "/sys/module/$module/srcversion" 2> /dev/null)" \
+			"$(sha256sum < "$file" | cut -d ' ' -f 1)"
+	done < <(row_modules) >> /results/modules.jsonl
 	for irq in $(sed -nE 's/^ *([0-9]+):.* srv[0-9]+(-[^ ]*)?$/\1/p' /proc/interrupts); do
 		printf '{"row": "%s", "cores": %d, "irq": %d, "name": "%s", "cpus": "%s"}\n' "$row" "$1" "$irq" \
 			"$(awk -v i="$irq:" '$1 == i { print $NF }' /proc/interrupts)" \

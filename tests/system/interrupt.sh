@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Ctrl-C in the middle of a bench leaves no process, no mount, no half-written
+# result, and says where the console log is.
+
+set -u
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Processes and folders of our run carry TMP in their command line or name.
+ours()
+{
+	pgrep -f "qemu-system.*$TMP" > /dev/null
+}
+
+export TMPDIR=$TMP
+ktap_print_header
+ktap_set_plan 6
+# setsid: a process group of its own, as a terminal would give it
+setsid "$CORELANE_TOP/scripts/bench.sh" --no-setup --cores 1 --repeats 1 --rows ordinary \
+	--out "$TMP/out" > "$TMP/log" 2>&1 &
+bench=$!
+for ((i = 0; i < 600; i++)); do
+	grep -q 'LAB up' "$TMP/out.partial/console.log" 2> /dev/null && break
+	sleep 0.2
+done
+check 'the guest came up' grep -q 'LAB up' "$TMP/out.partial/console.log"
+# A background job of a script ignores SIGINT itself; its group's leader does
+# what a terminal's ^C reaches.
+kill -TERM -- "-$bench"
+status=0
+wait "$bench" || status=$?
+sleep 1
+check 'bench.sh ends with a failure status' test "$status" -ne 0
+if ours; then ktap_test_fail 'no QEMU is left'; else ktap_test_pass 'no QEMU is left'; fi
+check 'no half-written result is left' test ! -e "$TMP/out" -a ! -e "$TMP/out.partial"
+check 'no work folder is left' test -z "$(find "$TMP" -maxdepth 1 -name 'corelane-lab.*')"
+check 'it says where the console log is' grep -q "console log is $TMP/corelane-console.log" "$TMP/log"
+ktap_finished

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the system tests share: they run on the host, not in the lab.
+# Sourced.  TMP is a folder of the test's own, removed at its end.
+
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+# shellcheck source=/dev/null
+. "$CORELANE_CACHE/src/linux-source-6.12/tools/testing/selftests/kselftest/ktap_helpers.sh"
+
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/corelane-test.XXXXXX")
+trap 'rm -rf "$TMP"' EXIT
+
+# The kernel lines to try, as check.sh --kernel left them
+read -ra LINES_UNDER_TEST <<< "${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}"
+
+# check NAME COMMAND...: a KTAP line from a command's success
+check()
+{
+	local name=$1
+
+	shift
+	if "$@"; then
+		ktap_test_pass "$name"
+	else
+		ktap_test_fail "$name"
+	fi
+}

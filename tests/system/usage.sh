@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a user types wrong is refused with the culprit's name, and what is
+# missing is said in one line that tells what to do.
+
+set -u
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$CORELANE_TOP" || exit 1
+
+# refused TEXT COMMAND...: fails, says TEXT, in at most two lines
+refused()
+{
+	local text=$1 said
+
+	shift
+	! said=$("$@" 2>&1) && [[ $said == *"$text"* && $(wc -l <<< "$said") -le 2 ]] && return
+	echo "# said: ${said:-}"
+	return 1
+}
+
+says()
+{
+	local text=$1
+
+	shift
+	"$@" 2>&1 | grep -q -- "$text"
+}
+
+ktap_print_header
+ktap_set_plan 16
+for script in bench check setup build-modules report; do
+	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
+done
+check 'bench.sh --list' says '^lanes' scripts/bench.sh --list
+check 'unknown row' refused "no row 'x'" scripts/bench.sh --rows x
+check 'unknown kernel' refused "no line '5.10'" scripts/bench.sh --kernel 5.10
+check 'no core' refused '0 is not between' scripts/bench.sh --cores 0
+check 'repeats that are no number' refused "'many'" scripts/bench.sh --repeats many
+check 'unknown option' refused '--frobnicate' scripts/bench.sh --frobnicate
+check 'unknown test group' refused "no group 'x'" scripts/check.sh x
+check 'kernel without headers' refused 'no headers for kernel 1.2.3' scripts/build-modules.sh 1.2.3
+check 'report of an empty folder' refused 'holds no results' scripts/report.sh "$TMP"
+mkdir "$TMP/bin"
+printf '#!/bin/sh\necho 1 1 1 0\n' > "$TMP/bin/df"
+chmod +x "$TMP/bin/df"
+check 'a full disk' refused 'GiB free, the cache needs' env "PATH=$TMP/bin:$PATH" \
+	"CORELANE_CACHE=$TMP/cache" scripts/setup.sh
+check 'no network' refused 'is the network up' env "CORELANE_CACHE=$TMP/cache" \
+	CORELANE_MIRROR=http://127.0.0.1:9/debian CORELANE_SECURITY_MIRROR=http://127.0.0.1:9/debian scripts/setup.sh
+ktap_finished
