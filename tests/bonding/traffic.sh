@@ -78,13 +78,16 @@ reordered()
 }
 
 # The server's task hops between CPUs during large answers, over cables of
-# unequal speed: what waits in a slow one must not be overtaken.
+# unequal speed: what waits in a slow one must not be overtaken. The far ends
+# share one receive queue, so that they show the order of leaving, not of four
+# CPUs at work.
 migrating()
 {
 	local server=${jobs_pids[0]} cpu=0 k pid before held=0
 
 	for ((k = 0; k < BT_CABLES; k++)); do
 		tc qdisc add dev "cb$k" root tbf rate $((20 + 40 * (k % 2)))mbit burst 20k latency 400ms || return 1
+		echo 1 | ip netns exec peer tee "/sys/class/net/cp$k/queues/rx-0/rps_cpus" > /dev/null
 	done
 	before=$(reordered)
 	clients 6 large &

@@ -87,7 +87,8 @@ compile()
 		cat "$warnings"
 		return 1
 	fi
-	! grep -E 'warning|error' "$warnings"
+	# the kernel's own build programs have a few of theirs
+	! grep -E '(drivers/net/bonding|net/netfilter/percore|drivers/block/pollnvme|include/.*)/.*(warning|error):' "$warnings"
 }
 
 for tool in git patch unifdef bc flex bison; do

@@ -136,6 +136,12 @@ static int bond_cpu_bound_check_overlap(struct slave *slave,
 	return 0;
 }
 
+/* what was written goes into the log escaped, and not at any length */
+static int bond_cpu_bound_shown(const char *text)
+{
+	return strnlen(text, 64);
+}
+
 static int bond_cpu_bound_check(struct slave *slave, const struct cpumask *mask,
 				const char *text)
 {
@@ -146,16 +152,16 @@ static int bond_cpu_bound_check(struct slave *slave, const struct cpumask *mask,
 		if (cpu_possible(cpu))
 			continue;
 		slave_err(bond_dev, slave->dev,
-			  "tx_cpus \"%s\": this machine has no CPU %u\n",
-			  text, cpu);
+			  "tx_cpus \"%*pE\": this machine has no CPU %u\n",
+			  bond_cpu_bound_shown(text), text, cpu);
 		return -EINVAL;
 	}
 
 	/* an empty mask takes the slave's CPUs away, which is no mistake */
 	if (!cpumask_empty(mask) && !cpumask_intersects(mask, cpu_online_mask)) {
 		slave_err(bond_dev, slave->dev,
-			  "tx_cpus \"%s\": none of these CPUs is online\n",
-			  text);
+			  "tx_cpus \"%*pE\": none of these CPUs is online\n",
+			  bond_cpu_bound_shown(text), text);
 		return -EINVAL;
 	}
 
@@ -171,12 +177,12 @@ static int bond_cpu_bound_parse(struct slave *slave, const char *text,
 	err = cpulist_parse(text, mask);
 	if (err == -ERANGE)
 		slave_err(bond_dev, slave->dev,
-			  "tx_cpus \"%s\": this machine has no such CPU, the last is %u\n",
-			  text, nr_cpu_ids - 1);
+			  "tx_cpus \"%*pE\": this machine has no such CPU, the last is %u\n",
+			  bond_cpu_bound_shown(text), text, nr_cpu_ids - 1);
 	else if (err)
 		slave_err(bond_dev, slave->dev,
-			  "tx_cpus \"%s\": not a list of CPUs such as 0-2,5\n",
-			  text);
+			  "tx_cpus \"%*pE\": not a list of CPUs such as 0-2,5\n",
+			  bond_cpu_bound_shown(text), text);
 
 	return err == -ERANGE ? -EINVAL : err;
 }
