@@ -47,6 +47,8 @@ probes() {
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
 
 	# pollnvme
+	# Queue features are part of the limits (6.11).
+	probe HAVE_BLK_FEAT_SYNCHRONOUS linux/blkdev.h '^#define BLK_FEAT_SYNCHRONOUS'
 }
 
 if [ -z "$output" ]; then
