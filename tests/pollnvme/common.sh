@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the pollnvme tests share. Sourced.
+
+CONFIG=/sys/kernel/config/pollnvme
+
+# pn_load: the module and configfs
+pn_load()
+{
+	modprobe configfs 2> /dev/null || true
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	modprobe pollnvme || die "pollnvme does not load"
+}
+
+# pn_pci: the addresses of NVMe controllers, one a line
+pn_pci()
+{
+	local dev
+
+	for dev in /sys/bus/pci/devices/*; do
+		[[ $(cat "$dev/class") == 0x010802 ]] && basename "$dev"
+	done
+	return 0
+}
+
+# pn_bind ADDRESS: take a controller from whoever has it
+pn_bind()
+{
+	local dev=/sys/bus/pci/devices/$1
+
+	echo pollnvme > "$dev/driver_override"
+	[[ ! -e $dev/driver ]] || echo "$1" > "$dev/driver/unbind"
+	echo "$1" > /sys/bus/pci/drivers/pollnvme/bind
+}
+
+# pn_unbind ADDRESS: let it go, also where it was not ours
+pn_unbind()
+{
+	local dev=/sys/bus/pci/devices/$1
+
+	[[ ! -e $dev/driver ]] || echo "$1" > "$dev/driver/unbind"
+	echo > "$dev/driver_override"
+}
+
+# pn_pci_disk ADDRESS: name of its disk
+pn_pci_disk()
+{
+	basename "$(echo /sys/bus/pci/devices/"$1"/pollnvme/pollnvme*/pollnvme*n1)"
+}
+
+# pn_ram NAME [ATTRIBUTE=VALUE]...: make a software controller; prints its disk
+pn_ram()
+{
+	local name=$1 pair
+	shift
+
+	mkdir "$CONFIG/$name"
+	for pair; do
+		echo "${pair#*=}" > "$CONFIG/$name/${pair%%=*}"
+	done
+	echo 1 > "$CONFIG/$name/power"
+	echo "$(cat "$CONFIG/$name/controller")n1"
+}
+
+# pn_cleanup: whatever a test made
+pn_cleanup()
+{
+	local item address
+
+	if mountpoint -q /mnt/pollnvme; then umount /mnt/pollnvme || true; fi
+	for item in "$CONFIG"/*/; do
+		[[ ! -d $item ]] || rmdir "$item" || true
+	done
+	for address in $(pn_pci); do
+		pn_unbind "$address"
+	done
+	modprobe -r pollnvme 2> /dev/null || true
+}
+
+# pn_stat DISK COUNTER
+pn_stat()
+{
+	cat "/sys/block/$1/pollnvme_stats/$2"
+}
+
+# pn_wait_disk DISK: until its node is there
+pn_wait_disk()
+{
+	local turn
+
+	for ((turn = 0; turn < 50; turn++)); do
+		[[ ! -b /dev/$1 ]] || return 0
+		sleep 0.1
+	done
+	# No devtmpfs event daemon: make the node ourselves.
+	IFS=: read -r major minor < "/sys/block/$1/dev"
+	mknod "/dev/$1" b "$major" "$minor"
+}
+
+# pn_verify DISK ENGINE SIZE: fio writes with checksums and reads them back
+pn_verify()
+{
+	fio --name=verify --filename="/dev/$1" --ioengine="$2" --direct=1 \
+		--rw=randwrite --bsrange="$3"-1m --size=24m --iodepth=8 \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --fsync=16 \
+		--output-format=terse > /dev/null
+}

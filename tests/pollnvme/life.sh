@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The end of things: module and controllers removed with disks open and I/O
+# under way, reset under I/O, a controller that does not answer.
+
+set -euo pipefail
+# shellcheck disable=SC1091
+. "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC1091
+. "$(dirname "$0")/common.sh"
+
+need_cmd fio
+trap pn_cleanup EXIT
+
+load_on()
+{
+	fio --name=load --filename="/dev/$1" --ioengine=psync --direct=1 \
+		--rw=randrw --bs=4k --size=16m --time_based --runtime=30 --numjobs=6 --thread \
+		--output-format=terse > /dev/null 2>&1 &
+	LOAD=$!
+	sleep 2
+}
+
+load_off()
+{
+	kill "$LOAD" 2> /dev/null || true
+	wait "$LOAD" 2> /dev/null || true
+}
+
+refused()
+{
+	! "$@" 2> /dev/null
+}
+
+resets_under_load()
+{
+	local turn ctrl=/sys/class/pollnvme/${1%n1} before
+
+	load_on "$1"
+	for ((turn = 0; turn < 5; turn++)); do
+		before=$(pn_stat "$1" reads)
+		echo 1 > "$ctrl/reset_controller" || return 1
+		sleep 0.3
+	done
+	[[ $(cat "$ctrl/state") == live ]] || return 1
+	[[ $(pn_stat "$1" reads) -gt $before && $(pn_stat "$1" errors) -eq 0 ]] || return 1
+	load_off
+}
+
+aborts_unanswered()
+{
+	echo 200 > "/sys/class/pollnvme/${1%n1}/io_timeout_ms"
+	echo 4000000000 > "$CONFIG/life/latency_ns"
+	refused dd if="/dev/$1" of=/dev/null bs=4k count=1 iflag=direct || return 1
+	echo 4100 > "$CONFIG/life/latency_ns"
+	[[ $(pn_stat "$1" timeouts) -gt 0 ]] || return 1
+	dd if="/dev/$1" of=/dev/null bs=4k count=1 iflag=direct 2> /dev/null
+}
+
+power_off_under_load()
+{
+	load_on "$1"
+	echo 0 > "$CONFIG/life/power" || return 1
+	load_off
+	[[ ! -e /sys/block/$1 ]]
+}
+
+unbind_under_load()
+{
+	load_on "$2"
+	pn_unbind "$1" || return 1
+	load_off
+	[[ ! -e /sys/block/$2 ]]
+}
+
+ktap_print_header
+ktap_set_plan 8
+dmesg_mark
+pn_load
+mapfile -t controllers < <(pn_pci)
+ram=$(pn_ram life size_mb=64)
+pn_wait_disk "$ram"
+check "rmmod is refused while a software controller exists" refused rmmod pollnvme
+check "ram: resets under load lose nothing" resets_under_load "$ram"
+check "ram: an unanswered command is aborted, the next one works" aborts_unanswered "$ram"
+check "ram: power off under load" power_off_under_load "$ram"
+if [[ ${#controllers[@]} -gt 0 ]]; then
+	pn_bind "${controllers[0]}"
+	disk=$(pn_pci_disk "${controllers[0]}")
+	pn_wait_disk "$disk"
+	check "pci: resets under load lose nothing" resets_under_load "$disk"
+	check "pci: unbind under load" unbind_under_load "${controllers[0]}" "$disk"
+else
+	ktap_test_skip "pci reset: no controller"
+	ktap_test_skip "pci unbind: no controller"
+fi
+rmdir "$CONFIG/life"
+check "the module unloads" modprobe -r pollnvme
+check "kernel log is clean" dmesg_clean
+ktap_finished
