@@ -71,11 +71,7 @@ time_wait()
 	pc_say close
 	pc_hang_up
 	pc_srv ss -Htn state time-wait | grep -q :45001 || { ktap_print_msg "no TIME_WAIT"; return 1; }
-	coproc TALK { exec ip netns exec pc-cli taskset -c $(((lane - 8000) / 16 ^ 1)) \
-		percore_peer talk "$PC_VIP" 80 45001 2>&1; }
-	TALK_TO=${TALK[1]} TALK_FROM=${TALK[0]} TALK_ID=$TALK_PID
-	read -r -t 10 REPLY <&"$TALK_FROM" || REPLY=silence
-	[[ $REPLY == connected ]] || { ktap_print_msg "again: $REPLY"; return 1; }
+	PC_TASKSET="taskset -c $(((lane - 8000) / 16 ^ 1))" pc_talk 45001 || { ktap_print_msg "again: $REPLY"; return 1; }
 	pc_say again
 	pc_hang_up
 	ktap_print_msg "lane $lane, then $REPLY"

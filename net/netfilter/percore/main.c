@@ -66,8 +66,8 @@ static unsigned int percore_hook_out(void *priv, struct sk_buff *skb,
 	table = rcu_dereference(percore_pernet(state->net)->table);
 	if (!table)
 		return NF_ACCEPT;
-	/* A raw socket may send less than a header. */
-	if (!pskb_may_pull(skb, sizeof(struct iphdr)))
+	/* A raw socket may send less than a header, or a broken one. */
+	if (!pskb_may_pull(skb, sizeof(struct iphdr)) || ip_hdr(skb)->ihl < 5)
 		return NF_ACCEPT;
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:

@@ -70,15 +70,24 @@ static bool percore_may_attach(const struct sk_buff *skb)
 	       !ip_is_fragment(ip_hdr(skb));
 }
 
+static bool percore_is_first(const struct tcphdr *th)
+{
+	return th->syn && !th->ack;
+}
+
 /* A packet without a socket: count what it is, and choose its lane. */
 static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 			   struct sk_buff *skb, unsigned int thoff, bool attach)
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 
-	if (th->syn && !th->ack) {
+	if (percore_is_first(th)) {
 		percore_count(svc, PERCORE_STAT_NEW);
 	} else if (th->ack && !th->syn && !th->rst && !th->fin) {
+		/* The stack looks again, and may find what is just being
+		 * hashed.
+		 */
+		attach = false;
 		percore_count(svc, PERCORE_STAT_COOKIE);
 	} else {
 		/* No listener wants it; the stack answers as it must. */
@@ -104,6 +113,12 @@ static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 	u16 lane;
 
 	sk = percore_flow_find(net, svc, &tuple, own, &lane);
+	/* Between a request and the connection that it becomes, neither is
+	 * hashed for an instant. On its own lane a flow would get over that,
+	 * on another it would be reset; so look twice.
+	 */
+	if (!sk && !percore_is_first(percore_tcp_hdr(skb, thoff)))
+		sk = percore_flow_find(net, svc, &tuple, own, &lane);
 	if (!sk)
 		return percore_nat_new(net, svc, skb, thoff, attach);
 
