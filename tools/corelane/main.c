@@ -17,10 +17,8 @@ static const struct subcommand {
 } subcommands[] = {
 	{ "nat", cmd_nat,
 	  "one address and port in front of a listener per core (percore)" },
-#ifdef CL_HAVE_BOND
 	{ "bond", cmd_bond,
 	  "bonds that send on the link of the sending core (bonding)" },
-#endif
 #ifdef CL_HAVE_BLOCK
 	{ "block", cmd_block,
 	  "NVMe disks that complete synchronously (pollnvme)" },
