@@ -58,7 +58,7 @@ bench:
 	@scripts/bench.sh
 
 clean:
-	rm -rf build
+	rm -rf build drivers/net/bonding/generated
 	find drivers net -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' | xargs -r rm -f
 	rm -f include/compat/compat_autoconf.h modules.order Module.symvers .Module.symvers.cmd
 

@@ -13,6 +13,9 @@ server_pids=()
 
 bench_prepare()
 {
+	# The run is IPv4; multicast reports and router solicitations, sent by
+	# timers of any CPU, would show up among the packets that are counted.
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	rm -f /results/*.jsonl
 	cat /proc/cmdline > /results/cmdline
 	nproc > /results/cpus

@@ -11,9 +11,10 @@
 #   core N -- irq -- srvN ========================= swN --+
 #              \__ bond0, the service's address __/
 #
-# The switch's link aggregation hashes with encap3+4, which for its clients'
-# TCP is the kernel's random per-flow hash: fixed for a flow, and unlike the
-# server's own layer3+4.  That is how real switches differ from their servers.
+# The switch's link aggregation hashes source and destination address, as the
+# paper's does (its section 3.2), and so differs from a server that hashes
+# layer3+4: a request comes in by one cable, the stock bond's reply leaves by
+# another.  Real switches differ from their servers in the same way.
 
 # shellcheck disable=SC2034  # read by those who source this file
 TOPO_VIP=10.0.0.1
@@ -38,7 +39,7 @@ topo_names()
 # topo_switch N [MODE] [POLICY]: the switch with N ports and the clients' addresses
 topo_switch()
 {
-	local n=$1 mode=${2:-balance-xor} policy=${3:-encap3+4} k
+	local n=$1 mode=${2:-balance-xor} policy=${3:-layer2+3} k
 
 	ip netns add sw
 	ip -n sw link set lo up
