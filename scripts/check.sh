@@ -106,7 +106,7 @@ group_build()
 	for line in "${lines[@]}"; do
 		step "build: modules $line, W=1 and sparse" "$CORELANE_TOP/scripts/build-modules.sh" --sparse "$line"
 	done
-	step 'build: tools' make -s -C "$CORELANE_TOP" tools
+	step 'build: tools' make -s -C "$CORELANE_TOP" tools test-tools
 }
 
 # The lab groups: one boot per kernel line runs the whole folder.
