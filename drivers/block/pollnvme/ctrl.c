@@ -122,6 +122,11 @@ static int pollnvme_identify_ctrl(struct pollnvme_ctrl *ctrl)
 	ctrl->max_bytes = POLLNVME_MAX_BYTES;
 	if (id->mdts && id->mdts < 8)
 		ctrl->max_bytes = POLLNVME_PAGE_SIZE << id->mdts;
+	/* A bounce buffer takes no more than so much at once. */
+	if (ctrl->dma_dev)
+		ctrl->max_bytes = min_t(size_t, ctrl->max_bytes,
+					dma_max_mapping_size(ctrl->dma_dev) &
+					~(size_t)POLLNVME_PAGE_MASK);
 	/* RTD3E is in microseconds; believe it up to a minute. */
 	ctrl->shutdown_ms = clamp(le32_to_cpu(id->rtd3e) / 1000, 5000u, 60000u);
 	if (le32_to_cpu(id->hmmin))

@@ -38,7 +38,8 @@ static int pollnvme_prp_page(struct pollnvme_prp *prp, u64 addr)
 	} else if (n == 1) {
 		prp->second = addr;
 	} else {
-		if (n > prp->list_max - 1 || !prp->list_max)
+		/* Entry n of the data is entry n - 1 of the list. */
+		if (n > prp->list_max)
 			return -E2BIG;
 		if (n == 2)
 			prp->list[0] = cpu_to_le64(prp->second);

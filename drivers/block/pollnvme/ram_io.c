@@ -79,8 +79,9 @@ static u16 pollnvme_ram_command(struct pollnvme_ram *ram,
 static bool pollnvme_ram_cq_full(const struct pollnvme_ram_queue *rq)
 {
 	/* Acquire: pairs with the release in pollnvme_ram_ring_cq(). */
-	return (rq->cq_tail + 1) % rq->cq_depth ==
-	       smp_load_acquire(&rq->cq_db);
+	u32 head = smp_load_acquire(&rq->cq_db);
+
+	return (rq->cq_tail + 1) % rq->cq_depth == head;
 }
 
 static void pollnvme_ram_post(struct pollnvme_ram_queue *rq, u16 qid, u16 cid,
