@@ -176,8 +176,18 @@ measure()
 trap finish EXIT
 [[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
 mkdir -p "$partial"
-MODULES='drivers/net/bonding net/netfilter/percore' "$CORELANE_TOP/scripts/build-modules.sh" "$kernel" 2> "$partial/lab.log" || { cat "$partial/lab.log" >&2; exit 1; }
-make -s -C "$CORELANE_TOP" tools > "$partial/lab.log" 2>&1 || { cat "$partial/lab.log" >&2; die "the corelane tool does not build"; }
+build()
+{
+	"$@" > "$partial/build.log" 2>&1 || {
+		tail -n 5 "$partial/build.log" >&2
+		die "the build failed" "try it alone: $*"
+	}
+	rm -f "$partial/build.log"
+}
+progress "building modules for Linux $kernel and the corelane tool"
+MODULES='drivers/net/bonding net/netfilter/percore' build "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
+build make -s -C "$CORELANE_TOP" tools
+progress_clear
 measure
 COMMAND_LINE=$command_line "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
 rm -f "$partial"/{status,samples.jsonl,modules.jsonl,irqs-*.jsonl,lab.log,qemu.log,bench.log}
