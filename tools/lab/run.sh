@@ -158,24 +158,61 @@ pick_accel
 add_cables
 add_disks
 console=$results/console.log
-timeout --foreground "$timeout" qemu-system-x86_64 -M q35 "${machine[@]}" -smp "$cpus" -m "$mem" \
-	-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \
-	-kernel "$image/boot/vmlinuz-$release" -initrd "$work/initrd" \
-	-append "console=ttyS0 quiet panic=-1 nowatchdog random.trust_cpu=on corelane.accel=$accel $append" \
-	-device virtio-rng-pci \
-	-fsdev "local,id=results,path=$results,security_model=none" \
-	-device virtio-9p-pci,fsdev=results,mount_tag=results \
-	"${devices[@]}" < /dev/null 2> "$results/qemu.log" &
-qemu=$!
-if [[ $watch == yes ]]; then
-	touch "$console"
-	tail -n +1 -f --pid="$qemu" "$console" &
-fi
-status=0
-wait "$qemu" || status=$?
-qemu=''
+
+# Boot and wait for the end; $up tells whether the guest got to its script.
+boot()
+{
+	local begun=$SECONDS
+
+	rm -f "$console"
+	up=no status=0
+	# tsc=reliable: the guest's watchdog would find the emulated clock
+	# unstable and patch its own code while others run it, which QEMU's
+	# emulator does not always survive.
+	timeout --foreground "$timeout" qemu-system-x86_64 -M q35 "${machine[@]}" -smp "$cpus" -m "$mem" \
+		-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \
+		-kernel "$image/boot/vmlinuz-$release" -initrd "$work/initrd" \
+		-append "console=ttyS0 quiet panic=-1 nowatchdog tsc=reliable mitigations=off random.trust_cpu=on corelane.accel=$accel $append" \
+		-device virtio-rng-pci \
+		-fsdev "local,id=results,path=$results,security_model=none" \
+		-device virtio-9p-pci,fsdev=results,mount_tag=results \
+		"${devices[@]}" < /dev/null 2> "$results/qemu.log" &
+	qemu=$!
+	if [[ $watch == yes ]]; then
+		tail -n +1 -F --pid="$qemu" "$console" 2> /dev/null &
+	fi
+	while kill -0 "$qemu" 2> /dev/null; do
+		if grep -q '^LAB up' "$console" 2> /dev/null; then
+			up=yes
+			break
+		fi
+		if ((SECONDS - begun > BOOT_LIMIT)); then
+			kill "$qemu"
+			break
+		fi
+		sleep 0.5
+	done
+	wait "$qemu" || status=$?
+	qemu=''
+	# It may have been quicker than our looks.
+	! grep -q '^LAB up' "$console" 2> /dev/null || up=yes
+}
+
+# A guest under emulation may die or hang while it boots; that says nothing of
+# what it was to run, so it gets another try.  Nothing is tried twice once the
+# script runs.
+BOOT_LIMIT=180
+for try in 1 2 3; do
+	boot
+	[[ $up == no ]] || break
+	grep -q . "$console" 2> /dev/null || break	# QEMU itself failed
+	cp "$console" "$results/console-boot$try.log"
+	say "run.sh: the guest did not come up (try $try of 3; see $results/console-boot$try.log)"
+done
 if [[ $status == 124 ]]; then
 	die "the guest did not finish in $timeout s" "see $console, or give it more with --timeout"
+elif [[ $up == no ]]; then
+	die "the guest did not boot: $(tail -n 1 "$results/qemu.log")" "see $results/qemu.log and $console"
 elif [[ $status != 0 ]]; then
 	die "QEMU failed ($status): $(tail -n 1 "$results/qemu.log")" "see $results/qemu.log and $console"
 fi
