@@ -26,11 +26,14 @@ shellcheck)
 checkpatch)
 	checkpatch=$CORELANE_CACHE/src/linux-source-6.12/scripts/checkpatch.pl
 	[[ -f $checkpatch ]] || die "no checkpatch.pl" "run scripts/setup.sh"
-	mapfile -t files < <(git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]' 'tools/corelane/*.[ch]')
-	[[ ${#files[@]} -gt 0 ]] || die "nothing to check"
-	# LINUX_VERSION_CODE and friends are caught by it too.
-	"$checkpatch" --no-tree --strict --terse --quiet --no-summary -f "${files[@]}"
-	say "checkpatch: ${#files[@]} files clean"
+	# What runs in user space follows the same style, without the rules
+	# that are about the kernel's own macros and its log.
+	user=CAMELCASE,PREFER_DEFINED_ATTRIBUTE_MACRO,SPLIT_STRING,LONG_LINE_STRING,LONG_LINE
+	mapfile -t kernel_files < <(git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]')
+	mapfile -t user_files < <(git ls-files -co --exclude-standard -- 'tools/corelane/*.[ch]' 'tests/*.[ch]')
+	"$checkpatch" --no-tree --strict --terse --quiet --no-summary -f "${kernel_files[@]}"
+	"$checkpatch" --no-tree --strict --terse --quiet --no-summary --ignore "$user" -f "${user_files[@]}"
+	say "checkpatch: $((${#kernel_files[@]} + ${#user_files[@]})) files clean"
 	;;
 *)
 	usage_error "usage: style.sh shellcheck|checkpatch"

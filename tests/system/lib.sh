@@ -12,6 +12,7 @@
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/corelane-test.XXXXXX")
 trap 'rm -rf "$TMP"' EXIT
 
+# shellcheck disable=SC2034  # for those who source this file
 # The kernel lines to try, as check.sh --kernel left them
 read -ra LINES_UNDER_TEST <<< "${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}"
 
