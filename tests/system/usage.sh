@@ -29,7 +29,7 @@ says()
 }
 
 ktap_print_header
-ktap_set_plan 16
+ktap_set_plan 18
 for script in bench check setup build-modules report; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -49,4 +49,14 @@ check 'a full disk' refused 'GiB free, the cache needs' env "PATH=$TMP/bin:$PATH
 	"CORELANE_CACHE=$TMP/cache" scripts/setup.sh
 check 'no network' refused 'is the network up' env "CORELANE_CACHE=$TMP/cache" \
 	CORELANE_MIRROR=http://127.0.0.1:9/debian CORELANE_SECURITY_MIRROR=http://127.0.0.1:9/debian scripts/setup.sh
+# Its own copy, in a folder that everybody may enter.
+mkdir "$TMP/tree"
+cp -r scripts tools "$TMP/tree/"
+chmod -R go+rX "$TMP"
+check 'no root' refused 'run with sudo' setpriv --reuid=65534 --regid=65534 --clear-groups \
+	env CORELANE_CACHE=/nonexistent "$TMP/tree/scripts/setup.sh"
+printf 'ID=frobnix\nVERSION_ID=7\n' > "$TMP/os-release"
+# shellcheck disable=SC2016  # expanded by the inner shell
+check 'another distribution' refused 'this is frobnix 7' unshare -m sh -c \
+	'mount --bind "$1" /etc/os-release && exec "$2"' sh "$TMP/os-release" "$TMP/tree/scripts/setup.sh"
 ktap_finished

@@ -87,6 +87,7 @@ image_make_base()
 
 	out=$(image_base "$release")
 	[[ ! -f $out ]] || return 0
+	[[ -w $CORELANE_CACHE ]] || die "cannot write $CORELANE_CACHE" "run with sudo, this once"
 	say "packing the guest's file system for $release"
 	mkdir -p "${out%/*}"
 	tmp=$(mktemp -d "$CORELANE_CACHE/images/tmp.XXXXXX")
