@@ -55,6 +55,7 @@ done
 [[ $# -ge 1 ]] || usage_error "name a script to run in the guest"
 [[ -f $CORELANE_TOP/$1 ]] || die "no script $1 in the repository"
 [[ $cpus =~ ^[0-9]+$ && $cpus -ge 2 ]] || usage_error "--cpus wants a number, 2 or more"
+[[ $mem =~ ^[0-9]+$ ]] || usage_error "--mem wants a number of MiB"
 [[ $lanes =~ ^[0-9]+$ && $lanes -le 16 ]] || usage_error "--lanes wants a number up to 16"
 
 release=$(release_of_line "$kernel") || release=$kernel
@@ -198,16 +199,25 @@ boot()
 	! grep -q '^LAB up' "$console" 2> /dev/null || up=yes
 }
 
-# A guest under emulation may die or hang while it boots; that says nothing of
-# what it was to run, so it gets another try.  Nothing is tried twice once the
-# script runs.
+# Why another try is due, or nothing.  A guest under emulation may die or hang
+# while it boots, and QEMU itself may crash; neither says anything of what was
+# to run.  Once the script runs, a guest that dies is a result.
+retry_reason()
+{
+	case $status in
+	134 | 135 | 139) echo "QEMU crashed (signal $((status - 128)))" ;;
+	*)	# An empty console: QEMU refused to start, and would again.
+		[[ $up == yes || ! -s $console ]] || echo 'the guest did not come up' ;;
+	esac
+}
+
 BOOT_LIMIT=180
 for try in 1 2 3; do
 	boot
-	[[ $up == no ]] || break
-	grep -q . "$console" 2> /dev/null || break	# QEMU itself failed
-	cp "$console" "$results/console-boot$try.log"
-	say "run.sh: the guest did not come up (try $try of 3; see $results/console-boot$try.log)"
+	reason=$(retry_reason)
+	[[ -n $reason ]] || break
+	[[ ! -f $console ]] || cp "$console" "$results/console-try$try.log"
+	say "run.sh: $reason (try $try of 3)"
 done
 if [[ $status == 124 ]]; then
 	die "the guest did not finish in $timeout s" "see $console, or give it more with --timeout"

@@ -6,6 +6,7 @@
 
 set -u
 group=$1
+rm -f /results/tests
 for test in "/corelane/tests/$group"/*.sh; do
 	[[ -x $test ]] || continue
 	name=$(basename "$test" .sh)
