@@ -67,7 +67,7 @@ outcome()
 # step NAME COMMAND...: a command that is a test by its status alone
 step()
 {
-	local name=$1 log=$logs/${1//[ \/]/-}.log status=0
+	local name=$1 log=$logs/${1//[ \/:]/-}.log status=0
 
 	shift
 	"$@" > "$log" 2>&1 || status=$?
