@@ -19,10 +19,8 @@ static const struct subcommand {
 	  "one address and port in front of a listener per core (percore)" },
 	{ "bond", cmd_bond,
 	  "bonds that send on the link of the sending core (bonding)" },
-#ifdef CL_HAVE_BLOCK
 	{ "block", cmd_block,
 	  "NVMe disks that complete synchronously (pollnvme)" },
-#endif
 };
 
 static void print_help(FILE *out)

@@ -17,7 +17,7 @@ static const struct counter {
 	const char *name;
 	const char *sentence;
 } counters[] = {
-	{ "new", "first packets of connections that no lane knows yet" },
+	{ "new", "first packets of connections that no lane knows yet, whichever lane gets them" },
 	{ "local", "packets of known connections that arrived on the CPU of their lane" },
 	{ "migrated", "packets of known connections that arrived on another CPU and were led to their lane" },
 	{ "fallback", "connections given to another lane because nobody listened on the CPU's own" },
@@ -210,7 +210,9 @@ static int dump(struct view *view, uint8_t cmd, cl_genl_cb cb)
 		return CL_FAIL;
 	cl_genl_msg(genl, cmd, PERCORE_GENL_VERSION, NLM_F_DUMP);
 	err = cl_genl_run(genl, cb, view);
-	if (err)
+	if (err == -EINTR)
+		cl_error("the services changed meanwhile: try again");
+	else if (err)
 		cl_error("cannot read the services: %s",
 			 cl_genl_why(genl, err));
 	else if (view->args->have_key && !view->found)
