@@ -28,7 +28,8 @@ static struct {
 
 static atomic_t percore_msg_next = ATOMIC_INIT(-1);
 
-static __printf(1, 2) const char *percore_msg_fmt(const char *fmt, ...)
+static __printf(1, 2) __maybe_unused const char *
+percore_msg_fmt(const char *fmt, ...)
 {
 	unsigned int i = (unsigned int)atomic_inc_return(&percore_msg_next) %
 			 PERCORE_MSG_SLOTS;
@@ -55,5 +56,20 @@ static __printf(1, 2) const char *percore_msg_fmt(const char *fmt, ...)
 	}								\
 } while (0)
 #endif /* !HAVE_NL_SET_ERR_MSG_FMT */
+
+#ifndef HAVE_COOKIE_CHECK_READS_ACK
+#include <net/tcp.h>
+
+#ifdef CONFIG_SYN_COOKIES
+/* It wanted to be told what the header says. */
+static inline int percore_cookie_check(const struct iphdr *iph,
+				       const struct tcphdr *th)
+{
+	return __cookie_v4_check(iph, th, ntohl(th->ack_seq) - 1);
+}
+
+#define __cookie_v4_check percore_cookie_check
+#endif
+#endif
 
 #endif /* _PERCORE_COMPAT_H */

@@ -45,6 +45,8 @@ probes() {
 	# percore
 	# 6.2: netlink: extended ACK with formatted messages
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
+	# 6.8: SYN cookies: the check reads the cookie from the header
+	probe HAVE_COOKIE_CHECK_READS_ACK net/tcp.h '__cookie_v4_check\(const struct iphdr \*iph, const struct tcphdr \*th\)'
 
 	# pollnvme
 	# Queue features are part of the limits (6.11).

@@ -117,12 +117,16 @@ track()
 packets() { pc_srv nft -j list counter ip pc "$1" | jq '.nftables[] | .counter? // empty | .packets'; }
 
 # With connection tracking on: nothing invalid, nothing tracked, from a client
-# outside, one on the server, and with errors under way.
+# outside, one on the server, and with errors under way. To be sure that the
+# rules would tell, a connection to no port of a service is tracked.
 conntrack()
 {
 	local out
 
 	track || return 1
+	pc_cli percore_peer conns "$PC_VIP" 9999 1 > /dev/null || true
+	[[ $(packets tracked) -gt 0 ]] || { ktap_print_msg "nothing is tracked at all"; return 1; }
+	pc_srv nft reset counters > /dev/null
 	pc_conns 1 20 > /dev/null || return 1
 	out=$(pc_srv taskset -c 2 percore_peer conns "$PC_VIP" 80 20) || return 1
 	pc_srv ip route flush cache

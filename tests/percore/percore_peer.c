@@ -7,6 +7,8 @@
  *                           closing the connection
  *   talk ADDR PORT [SPORT]  one connection: send each line of stdin, print the
  *                           answer (its length when it is long)
+ *   tiny SADDR ADDR PORT    a first packet from port 46000, its TCP header in
+ *                           two fragments
  *   conns ADDR PORT N       N connections with one request each, one after
  *                           another; print how they went and who answered
  *
@@ -15,6 +17,8 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -318,6 +322,69 @@ static int conns(char **argv)
 	return bad != 0;
 }
 
+static uint16_t tcp_sum(const struct iphdr *iph, const struct tcphdr *th)
+{
+	const uint16_t *addr = (const void *)&iph->saddr;
+	const uint16_t *word = (const void *)th;
+	uint32_t sum = htons(IPPROTO_TCP) + htons(sizeof(*th));
+
+	for (int i = 0; i < 4; i++)
+		sum += addr[i];
+	for (size_t i = 0; i < sizeof(*th) / 2; i++)
+		sum += word[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~(sum + (sum >> 16));
+}
+
+/* A raw socket with its own IP header: the kernel fills in the checksum. */
+static void send_fragment(int fd, const struct sockaddr_in *to,
+			  struct iphdr iph, const char *data, size_t offset,
+			  size_t len, bool more)
+{
+	char packet[sizeof(iph) + sizeof(struct tcphdr)];
+
+	iph.frag_off = htons((uint16_t)(offset / 8 | (more ? IP_MF : 0)));
+	memcpy(packet, &iph, sizeof(iph));
+	memcpy(packet + sizeof(iph), data + offset, len);
+	if (sendto(fd, packet, sizeof(iph) + len, 0, (const void *)to,
+		   sizeof(*to)) < 0)
+		fail("sendto");
+}
+
+static int tiny(char **argv)
+{
+	struct sockaddr_in from = address(argv[0], "46000");
+	struct sockaddr_in to = address(argv[1], argv[2]);
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	struct iphdr iph = {
+		.version = 4,
+		.ihl = 5,
+		.id = htons(4711),
+		.ttl = 64,
+		.protocol = IPPROTO_TCP,
+		.saddr = from.sin_addr.s_addr,
+		.daddr = to.sin_addr.s_addr,
+	};
+	struct tcphdr th = {
+		.source = from.sin_port,
+		.dest = to.sin_port,
+		.seq = htonl(1),
+		.doff = sizeof(th) / 4,
+		.syn = 1,
+		.window = htons(1024),
+	};
+
+	if (fd < 0)
+		fail("socket");
+	th.check = tcp_sum(&iph, &th);
+	to.sin_port = 0;
+	send_fragment(fd, &to, iph, (const char *)&th, 0, 16, true);
+	send_fragment(fd, &to, iph, (const char *)&th, 16, sizeof(th) - 16,
+		      false);
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -325,9 +392,11 @@ int main(int argc, char **argv)
 		serve(argv + 2);
 	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "talk"))
 		return talk(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "tiny"))
+		return tiny(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "conns"))
 		return conns(argv + 2);
-	fputs("usage: percore_peer serve ADDR PORT... | talk ADDR PORT [SPORT] | conns ADDR PORT N\n",
+	fputs("usage: percore_peer serve ADDR PORT... | talk ADDR PORT [SPORT] | tiny SADDR ADDR PORT | conns ADDR PORT N\n",
 	      stderr);
 	return 2;
 }

@@ -100,14 +100,14 @@ enum percore_lane_attr {
  * @PERCORE_A_STATS_CPU: u32, CPU on which the packets below were handled
  * @PERCORE_A_STATS_LANE_PORT: be16, private port of that CPU's lane; absent
  *	when the CPU has no lane
- * @PERCORE_A_STATS_NEW: u64, new connections given to the lane of the CPU that
- *	received them
+ * @PERCORE_A_STATS_NEW: u64, first packets of connections, whichever lane they
+ *	were given to
  * @PERCORE_A_STATS_LOCAL: u64, packets of known connections that arrived on the
  *	CPU of their lane
  * @PERCORE_A_STATS_MIGRATED: u64, packets of known connections that arrived on
  *	another CPU and were led to their lane
- * @PERCORE_A_STATS_FALLBACK: u64, new connections given to another lane because
- *	nobody listened on the CPU's own
+ * @PERCORE_A_STATS_FALLBACK: u64, packets without a connection given to another
+ *	lane because nobody listened on the CPU's own
  * @PERCORE_A_STATS_REFUSED: u64, new connections that no lane listened for; the
  *	client gets a reset
  * @PERCORE_A_STATS_COOKIE: u64, acknowledgments without a connection, given to a

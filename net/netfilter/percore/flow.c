@@ -2,14 +2,17 @@
 /*
  * Whose packet is this? A flow belongs to the lane that has its socket,
  * whichever CPU receives the packet; a flow without a socket goes to the lane
- * of this CPU, or to the next lane where somebody listens.
+ * of this CPU, or to another lane where somebody listens.
  */
 #include <linux/ip.h>
+#include <linux/jhash.h>
+#include <linux/jiffies.h>
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "percore_compat.h"
 #include "percore.h"
 
 static struct sock *percore_established(struct net *net,
@@ -84,38 +87,148 @@ static struct sock *percore_listener(struct net *net, struct sk_buff *skb,
 				      inet_sdif(skb));
 }
 
+/* How many packets a CPU may look at again in a tick. */
+#define PERCORE_LOOKS_PER_TICK	64
+
+/**
+ * percore_look_again() - may a packet that has no socket cost more searches?
+ * @svc: service
+ *
+ * Few packets need that in earnest; a flood of strays must not get it. A
+ * packet that is counted on the wrong CPU or not at all does no harm.
+ *
+ * Context: any.
+ * Return: true for the first few packets of each tick.
+ */
+bool percore_look_again(const struct percore_service *svc)
+{
+	struct percore_stats *stats = raw_cpu_ptr(svc->stats);
+	unsigned long now = jiffies;
+
+	if (stats->look_tick != now) {
+		stats->look_tick = now;
+		stats->looks = 0;
+	}
+	if (stats->looks >= PERCORE_LOOKS_PER_TICK)
+		return false;
+	stats->looks++;
+	return true;
+}
+
+#ifdef CONFIG_SYN_COOKIES
+/* Is the packet the answer to a cookie that was sent from @port? Asked only
+ * while the listener sends cookies, as the stack does.
+ */
+static bool percore_cookie_fits(const struct sock *sk,
+				const struct sk_buff *skb, unsigned int thoff,
+				__be16 port)
+{
+	struct tcphdr th = *(struct tcphdr *)(skb_network_header(skb) + thoff);
+
+	th.dest = port;
+	return !tcp_synq_no_recent_overflow(sk) &&
+	       __cookie_v4_check(ip_hdr(skb), &th) > 0;
+}
+#else
+static bool percore_cookie_fits(const struct sock *sk,
+				const struct sk_buff *skb, unsigned int thoff,
+				__be16 port)
+{
+	return false;
+}
+#endif
+
+/**
+ * percore_flow_cookie() - find the lane whose SYN cookie a packet returns
+ * @net: netns
+ * @svc: service
+ * @skb: acknowledgment without a socket, headers pulled
+ * @thoff: offset of its TCP header from the network header
+ * @own: lane to try first
+ * @lane: result: the lane that sent the cookie
+ *
+ * A cookie covers the private port, so it is good on one lane alone, which is
+ * not this CPU's when the flow changed CPU in the middle of its handshake.
+ *
+ * Context: softirq, RCU.
+ * Return: false when no lane sent it.
+ */
+bool percore_flow_cookie(struct net *net, const struct percore_service *svc,
+			 struct sk_buff *skb, unsigned int thoff, u16 own,
+			 u16 *lane)
+{
+	struct sock *sk;
+	u16 i;
+
+	if (!READ_ONCE(net->ipv4.sysctl_tcp_syncookies))
+		return false;
+	*lane = own;
+	for (i = 0; i < svc->lanes; i++) {
+		sk = percore_listener(net, skb, thoff, svc->lane[*lane].port);
+		if (sk && percore_cookie_fits(sk, skb, thoff,
+					      svc->lane[*lane].port))
+			return true;
+		*lane = *lane + 1 < svc->lanes ? *lane + 1 : 0;
+	}
+	return false;
+}
+
+/* The @attempt-th lane for a flow whose own lane is dead: the same for all
+ * packets of the flow, any for different flows.
+ */
+static u16 percore_spread(const struct percore_service *svc,
+			  const struct sk_buff *skb, unsigned int thoff,
+			  u32 attempt)
+{
+	struct tcphdr *th = (void *)(skb_network_header(skb) + thoff);
+	u32 hash = jhash_3words((__force u32)ip_hdr(skb)->saddr,
+				(__force u16)th->source, attempt, svc->salt);
+
+	return reciprocal_scale(hash, svc->lanes);
+}
+
+/* Lanes chosen by hash before all are tried in order. */
+#define PERCORE_SPREAD_TRIES	8
+
 /**
  * percore_flow_steer() - choose the lane of a packet that has no socket
  * @net: netns
  * @svc: service
  * @skb: packet to the service's public port, headers pulled
  * @thoff: offset of its TCP header from the network header
+ * @own: this CPU's lane
  * @attach: let the listener go with the packet
  *
  * Context: softirq, RCU.
- * Return: this CPU's lane if somebody listens there, else the next one where
- * somebody does, else this CPU's all the same, counted as refused: the stack
- * answers with the reset that a closed port deserves.
+ * Return: @own if somebody listens there, else one of the lanes where somebody
+ * does, chosen by a hash of the flow so that they share the load evenly; if
+ * there is none @own all the same, counted as refused: the stack answers with
+ * the reset that a closed port deserves.
  */
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
-		       struct sk_buff *skb, unsigned int thoff, bool attach)
+		       struct sk_buff *skb, unsigned int thoff, u16 own,
+		       bool attach)
 {
-	u16 own = svc->lane_of_cpu[smp_processor_id()];
-	u16 lane = own;
 	struct sock *sk;
+	u16 lane = own;
+	u32 i;
 
-	do {
+	sk = percore_listener(net, skb, thoff, svc->lane[own].port);
+	for (i = 0; !sk && i < PERCORE_SPREAD_TRIES; i++) {
+		lane = percore_spread(svc, skb, thoff, i);
 		sk = percore_listener(net, skb, thoff, svc->lane[lane].port);
-		if (sk) {
-			if (attach)
-				percore_attach_listener(skb, sk);
-			if (lane != own)
-				percore_count(svc, PERCORE_STAT_FALLBACK);
-			return lane;
-		}
-		lane = lane + 1 < svc->lanes ? lane + 1 : 0;
-	} while (lane != own);
-
+	}
+	for (i = 0; !sk && i < svc->lanes; i++) {
+		lane = i;
+		sk = percore_listener(net, skb, thoff, svc->lane[lane].port);
+	}
+	if (sk) {
+		if (attach)
+			percore_attach_listener(skb, sk);
+		if (lane != own)
+			percore_count(svc, PERCORE_STAT_FALLBACK);
+		return lane;
+	}
 	if (((struct tcphdr *)(skb_network_header(skb) + thoff))->syn)
 		percore_count(svc, PERCORE_STAT_REFUSED);
 	return own;

@@ -158,8 +158,7 @@ unsigned int percore_icmp_in(struct sk_buff *skb,
 		.dif = skb->skb_iif,
 		.sdif = inet_sdif(skb),
 	};
-	sk = percore_flow_find(net, svc, &tuple,
-			       svc->lane_of_cpu[smp_processor_id()], &lane);
+	sk = percore_flow_find(net, svc, &tuple, percore_own_lane(svc), &lane);
 	/* Of no flow of ours: the stack finds nobody either. */
 	if (!sk)
 		return NF_ACCEPT;

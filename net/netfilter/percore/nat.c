@@ -77,9 +77,11 @@ static bool percore_is_first(const struct tcphdr *th)
 
 /* A packet without a socket: count what it is, and choose its lane. */
 static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
-			   struct sk_buff *skb, unsigned int thoff, bool attach)
+			   struct sk_buff *skb, unsigned int thoff, u16 own,
+			   bool attach, bool thorough)
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	u16 lane;
 
 	if (percore_is_first(th)) {
 		percore_count(svc, PERCORE_STAT_NEW);
@@ -89,19 +91,21 @@ static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 		 */
 		attach = false;
 		percore_count(svc, PERCORE_STAT_COOKIE);
+		if (thorough &&
+		    percore_flow_cookie(net, svc, skb, thoff, own, &lane))
+			return lane;
 	} else {
 		/* No listener wants it; the stack answers as it must. */
 		percore_count(svc, PERCORE_STAT_STRAY);
-		return svc->lane_of_cpu[smp_processor_id()];
+		return own;
 	}
-	return percore_flow_steer(net, svc, skb, thoff, attach);
+	return percore_flow_steer(net, svc, skb, thoff, own, attach);
 }
 
 /* The lane of a packet; its socket or listener is attached. */
 static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 			    struct sk_buff *skb, unsigned int thoff)
 {
-	u16 own = svc->lane_of_cpu[smp_processor_id()];
 	const struct percore_tuple tuple = {
 		.addr = ip_hdr(skb)->saddr,
 		.port = percore_tcp_hdr(skb, thoff)->source,
@@ -109,18 +113,23 @@ static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 		.sdif = inet_sdif(skb),
 	};
 	bool attach = percore_may_attach(skb);
+	u16 own = percore_own_lane(svc), lane;
+	bool thorough = false;
 	struct sock *sk;
-	u16 lane;
 
 	sk = percore_flow_find(net, svc, &tuple, own, &lane);
 	/* Between a request and the connection that it becomes, neither is
 	 * hashed for an instant. On its own lane a flow would get over that,
 	 * on another it would be reset; so look twice.
 	 */
-	if (!sk && !percore_is_first(percore_tcp_hdr(skb, thoff)))
-		sk = percore_flow_find(net, svc, &tuple, own, &lane);
+	if (!sk && !percore_is_first(percore_tcp_hdr(skb, thoff))) {
+		thorough = percore_look_again(svc);
+		if (thorough)
+			sk = percore_flow_find(net, svc, &tuple, own, &lane);
+	}
 	if (!sk)
-		return percore_nat_new(net, svc, skb, thoff, attach);
+		return percore_nat_new(net, svc, skb, thoff, own, attach,
+				       thorough);
 
 	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
 				       : PERCORE_STAT_MIGRATED);
@@ -179,8 +188,11 @@ unsigned int percore_nat_in(struct sk_buff *skb,
 	 */
 	if (ip_hdr(skb)->frag_off & htons(IP_OFFSET))
 		return NF_ACCEPT;
+	/* Nobody takes half a TCP header, unless it is a fragment that got
+	 * past defragmentation and would be put together behind us.
+	 */
 	if (!pskb_may_pull(skb, thoff + sizeof(*th)))
-		return NF_ACCEPT;
+		return NF_DROP;
 	th = percore_tcp_hdr(skb, thoff);
 	slot = percore_table_find(table, ip_hdr(skb)->daddr, th->dest);
 	if (!slot)

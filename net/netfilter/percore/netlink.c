@@ -357,7 +357,6 @@ struct genl_family percore_family __ro_after_init = {
 	.policy = percore_service_policy,
 	.ops = percore_ops,
 	.n_ops = ARRAY_SIZE(percore_ops),
-	.resv_start_op = __PERCORE_CMD_MAX,
 	.netnsok = true,
 	.module = THIS_MODULE,
 };

@@ -52,6 +52,9 @@ enum percore_stat {
  */
 struct percore_stats {
 	unsigned long n[PERCORE_STAT_COUNT];
+	/* private: for percore_look_again() alone */
+	unsigned long look_tick;
+	unsigned int looks;
 };
 
 /**
@@ -71,6 +74,7 @@ struct percore_lane {
  * @lanes: number of lanes, at least 1
  * @proto: IPPROTO_TCP
  * @method: enum percore_method
+ * @salt: seeds the hash that spreads the flows of a lane without a listener
  * @stats: counters per CPU
  * @lane_of_cpu: index of the lane for packets received on each CPU; a CPU that
  *	has no lane of its own is given one of the others
@@ -84,6 +88,7 @@ struct percore_service {
 	u16 lanes;
 	u8 proto;
 	u8 method;
+	u32 salt;
 	struct percore_stats __percpu *stats;
 	u16 *lane_of_cpu;
 	struct percore_lane *lane;
@@ -165,8 +170,13 @@ struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
 			       const struct percore_tuple *tuple, u16 own,
 			       u16 *lane);
+bool percore_look_again(const struct percore_service *svc);
+bool percore_flow_cookie(struct net *net, const struct percore_service *svc,
+			 struct sk_buff *skb, unsigned int thoff, u16 own,
+			 u16 *lane);
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
-		       struct sk_buff *skb, unsigned int thoff, bool attach);
+		       struct sk_buff *skb, unsigned int thoff, u16 own,
+		       bool attach);
 
 /* service.c */
 struct percore_service *percore_service_alloc(u16 lanes);
@@ -192,6 +202,19 @@ static inline void percore_count(const struct percore_service *svc,
 				 enum percore_stat stat)
 {
 	this_cpu_inc(svc->stats->n[stat]);
+}
+
+/**
+ * percore_own_lane() - the lane of this CPU
+ * @svc: service
+ *
+ * Context: any; softirq but for a packet that comes back from a queue to user
+ * space, whose CPU may change under it. So a packet's lane is asked for once.
+ * Return: index of the lane.
+ */
+static inline u16 percore_own_lane(const struct percore_service *svc)
+{
+	return svc->lane_of_cpu[raw_smp_processor_id()];
 }
 
 /**

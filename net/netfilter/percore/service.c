@@ -5,6 +5,7 @@
  */
 #include <linux/cpumask.h>
 #include <linux/overflow.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "percore.h"
@@ -24,6 +25,7 @@ struct percore_service *percore_service_alloc(u16 lanes)
 	if (!svc)
 		return NULL;
 	svc->lanes = lanes;
+	svc->salt = get_random_u32();
 	svc->lane = kvcalloc(lanes, sizeof(*svc->lane), GFP_KERNEL_ACCOUNT);
 	svc->lane_of_cpu = kvcalloc(nr_cpu_ids, sizeof(*svc->lane_of_cpu),
 				    GFP_KERNEL_ACCOUNT);
