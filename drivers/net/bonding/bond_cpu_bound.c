@@ -24,7 +24,9 @@
 
 /* A socket remembers the slave of its last packet where it would remember a
  * transmit queue. Bit 15 set and bit 14 clear tell the two apart: no device
- * has that many queues, and neither is USHRT_MAX, which means "nothing".
+ * has that many queues, and neither is USHRT_MAX, which means "nothing". Slaves
+ * whose ifindex agree in the low bits look the same, which only costs the rule
+ * between those two.
  */
 #define BOND_CPU_BOUND_MARK		0x8000
 #define BOND_CPU_BOUND_MARK_TYPE	0xc000
@@ -38,8 +40,7 @@ static int bond_cpu_bound_mark(const struct slave *slave)
 
 static bool bond_cpu_bound_is_mark(int queue)
 {
-	return queue >= 0 &&
-	       (queue & BOND_CPU_BOUND_MARK_TYPE) == BOND_CPU_BOUND_MARK;
+	return (queue & BOND_CPU_BOUND_MARK_TYPE) == BOND_CPU_BOUND_MARK;
 }
 
 /* Nothing of the socket is in a queue or ring below us. TCP says so itself;
@@ -68,9 +69,10 @@ static struct slave *bond_cpu_bound_find(const struct bond_up_slave *slaves,
  * on its way through the old one. A slave that is gone holds nobody back.
  *
  * The memory is the socket's queue mapping. It serves only slaves with a
- * single transmit queue, for which the stack leaves it alone; on others
- * __netdev_pick_tx() owns it. As there, a socket without a cached route is not
- * remembered, since nobody would clear the memory when its route changes.
+ * single transmit queue, for which the stack leaves it alone; on others, and on
+ * what may lie below a slave, netdev_pick_tx() owns it. As there, a socket
+ * without a cached route is not remembered, since nobody would clear the memory
+ * when its route changes.
  */
 static struct slave *
 bond_cpu_bound_keep_order(const struct sk_buff *skb,
@@ -90,7 +92,13 @@ bond_cpu_bound_keep_order(const struct sk_buff *skb,
 	if (likely(old == mark))
 		return slave;
 
-	if (bond_cpu_bound_is_mark(old) && !bond_cpu_bound_may_move(sk, skb)) {
+	/* A queue: a device with several keeps the flow's order by it. It would
+	 * choose anew for each packet if it met our mark there.
+	 */
+	if (old >= 0 && !bond_cpu_bound_is_mark(old))
+		return slave;
+
+	if (old >= 0 && !bond_cpu_bound_may_move(sk, skb)) {
 		last = bond_cpu_bound_find(slaves, count, old);
 		if (last) {
 			*kind = BOND_CPU_BOUND_HELD;

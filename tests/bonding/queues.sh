@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A socket has one memory for the transmit queue it uses. Where a device below
+# the bond has several queues, that memory is the device's: its queue for a
+# flow stays the same when the flow's task moves, as under the stock policies.
+#
+#   bt0 (cpu-bound) -- vqK, a VLAN with one queue -- mqK, a NIC with four
+
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+need_cmd ip tc taskset
+(($(nproc) >= 2)) || skip "needs 2 CPUs"
+PACKETS=20
+HERE=10.8.0.1
+PEER=10.8.0.2
+
+cleanup()
+{
+	local k
+
+	exec 3>&-
+	ip link del bt0 2> /dev/null
+	for k in 0 1; do
+		ip link del "mq$k" 2> /dev/null
+	done
+	return 0
+}
+trap cleanup EXIT
+
+up()
+{
+	local k queue
+
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	ip link add bt0 type bond mode balance-xor miimon 50 &&
+		echo cpu-bound > /sys/class/net/bt0/bonding/xmit_hash_policy || return 1
+	for k in 0 1; do
+		ip link add "mq$k" numtxqueues 4 type dummy || return 1
+		for ((queue = 0; queue < 4; queue++)); do
+			printf '%x' $((1 << queue)) > "/sys/class/net/mq$k/queues/tx-$queue/xps_cpus" || return 1
+		done
+		tc qdisc add dev "mq$k" root handle 1: mq || return 1
+		ip link set "mq$k" up
+		ip link add link "mq$k" name "vq$k" type vlan id 8 || return 1
+		ip link set "vq$k" master bt0 || return 1
+		echo "$k" > "/sys/class/net/vq$k/bonding_slave/tx_cpus" || return 1
+	done
+	ip link set bt0 up
+	ip addr add $HERE/24 dev bt0
+	ip neigh replace $PEER lladdr 02:00:00:00:00:02 dev bt0 nud permanent
+	for ((k = 0; k < 100; k++)); do
+		[[ $(cat /sys/class/net/vq?/bonding_slave/mii_status) != $'up\nup' ]] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# sent K QUEUE: packets that went into a queue of mqK
+sent()
+{
+	tc -s qdisc show dev "mq$1" | awk -v parent="1:$(($2 + 1))" '
+		/^qdisc/ { ours = $4 == "parent" && $5 == parent }
+		ours && $1 == "Sent" { print $4; exit }'
+}
+
+# send CPU: datagrams of the one connected socket, from CPU
+send()
+{
+	local i
+
+	taskset -cp "$1" $BASHPID > /dev/null
+	for ((i = 0; i < PACKETS; i++)); do
+		echo text >&3
+	done
+}
+
+# The flow starts in queue 0, the queue of CPU 0, and goes on from CPU 1.
+queue_stays()
+{
+	exec 3<> "/dev/udp/$PEER/9" || return 1
+	send 0
+	(($(sent 0 0) >= PACKETS)) || { echo "# mq0: $(sent 0 0) in queue 0"; return 1; }
+	send 1
+	echo "# mq1: $(sent 1 0) in queue 0, $(sent 1 1) in queue 1"
+	(($(sent 1 0) >= PACKETS && $(sent 1 1) < PACKETS))
+}
+
+ktap_print_header
+ktap_set_plan 3
+dmesg_mark
+up || die "cannot build the topology"
+check "each CPU still sends by its own slave, the flow stays in its queue" queue_stays
+cleanup
+check "all of it goes" test ! -e /sys/class/net/bt0
+check "dmesg is clean" dmesg_clean
+ktap_finished
