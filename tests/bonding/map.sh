@@ -144,6 +144,18 @@ refused()
 	bt_dmesg_names bt0 "cb$k" "$@"
 }
 
+# A list comes in one write of less than a page; nothing is cut off silently.
+too_long_refused()
+{
+	local old list
+
+	old=$(< /sys/class/net/cb1/bonding_slave/tx_cpus)
+	list=$(printf '3,%.0s' {1..4000})3
+	! mask 1 "$list" 2> /dev/null && [[ $(< /sys/class/net/cb1/bonding_slave/tx_cpus) == "$old" ]] || return 1
+	list=$(printf '3,%.0s' {1..2000})3
+	mask 1 "$list" && [[ $(< /sys/class/net/cb1/bonding_slave/tx_cpus) == 3 ]] && mask 1 "$old"
+}
+
 offline_refused()
 {
 	[[ -w /sys/devices/system/cpu/cpu3/online ]] || return 0
@@ -156,7 +168,7 @@ offline_refused()
 }
 
 ktap_print_header
-ktap_set_plan 13
+ktap_set_plan 14
 bt_up balance-xor cpu-bound || die "no links"
 
 check "without masks CPU k leaves by slave k" default_map
@@ -169,6 +181,7 @@ check "an overlap is refused and both slaves are named" refused 1 0,3 cb3 "CPU 0
 check "an unknown CPU is refused by name" refused 1 1,4096 "4096"
 check "a number beyond all kernels is refused" refused 1 999999 "999999"
 check "what is no list is refused" refused 1 "one" '"one"'
+check "a list longer than a page is refused whole" too_long_refused
 check "empty masks bring the default back" cleared_is_default
 check "a mask without an online CPU is refused" offline_refused
 dmesg_mark

@@ -77,18 +77,37 @@ reordered()
 		/^TcpExt:/ { print $n }' /proc/net/netstat
 }
 
-# The server's task hops between CPUs during large answers, over cables of
-# unequal speed: what waits in a slow one must not be overtaken. The far ends
-# share one receive queue, so that they show the order of leaving, not of four
-# CPUs at work.
-migrating()
+# unequal: cables of two speeds, so that what waits in a slow one can be
+# overtaken. The far ends share one receive queue, so that they show the order of
+# leaving, not of four CPUs at work.
+unequal()
 {
-	local server=${jobs_pids[0]} cpu=0 k pid before held=0
+	local k
 
 	for ((k = 0; k < BT_CABLES; k++)); do
 		tc qdisc add dev "cb$k" root tbf rate $((20 + 40 * (k % 2)))mbit burst 20k latency 400ms || return 1
 		echo 1 | ip netns exec peer tee "/sys/class/net/cp$k/queues/rx-0/rps_cpus" > /dev/null
 	done
+}
+
+# The same cables under a policy that minds no order: the test sees reordering.
+control()
+{
+	local before
+
+	bt_up balance-rr layer3+4 && unequal || return 1
+	before=$(reordered)
+	clients 4 large
+	echo "# reordered: $before before, $(reordered) after"
+	none_lost 4 && (($(reordered) > before))
+}
+
+# The server's task hops between CPUs during large answers.
+migrating()
+{
+	local server=${jobs_pids[0]} cpu=0 k pid before held=0
+
+	bt_up balance-xor cpu-bound && unequal || return 1
 	before=$(reordered)
 	clients 6 large &
 	pid=$!
@@ -127,13 +146,14 @@ unload_under_storm()
 }
 
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 6
 dmesg_mark
 bt_up balance-xor cpu-bound || die "no links"
 web_server
 
 check "connections are served" clients 100 file
 check "two slaves go down: no new connection is lost" survives_down
+check "control: packets in turn over unequal cables are reordered" control
 check "a task that keeps moving: no answer lost, none out of order" migrating
 check "slaves, bond and module go while CPUs send" unload_under_storm
 check "dmesg is clean" dmesg_clean
