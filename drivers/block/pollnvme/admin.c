@@ -12,6 +12,8 @@
  * @c: command, with its data pointer
  * @result: double word 0 of the completion, or NULL
  *
+ * A live controller that does not answer is reset.
+ *
  * Return: 0, -EIO with an error status, -ETIMEDOUT, or why it was not sent.
  */
 int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
@@ -30,8 +32,11 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 		/* Acquire: pairs with the release in pollnvme_qp_end(). */
 		if (smp_load_acquire(&cmd.done))
 			break;
-		if (ktime_after(ktime_get(), end) && pollnvme_qp_disown(&cmd))
+		if (ktime_after(ktime_get(), end) && pollnvme_qp_disown(&cmd)) {
+			/* A late answer may still write to the page. */
+			pollnvme_ctrl_expired(ctrl, cmd.gen);
 			return -ETIMEDOUT;
+		}
 		usleep_range(20, 100);
 	}
 	pollnvme_qp_finish(&cmd);

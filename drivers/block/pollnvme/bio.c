@@ -12,6 +12,8 @@
 
 /* How many looks between two readings of the clock. */
 #define POLLNVME_LOOKS_PER_CLOCK	32
+/* How often mapping is tried while there is no memory for it, each 1 ms. */
+#define POLLNVME_MAP_TRIES		5000
 
 static bool pollnvme_done(struct pollnvme_cmd *cmd)
 {
@@ -125,7 +127,7 @@ static blk_status_t pollnvme_submit(struct pollnvme_ns *ns,
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
 	struct pollnvme_qp *qp;
-	unsigned int turn = 0;
+	unsigned int turn = 0, tries = 0;
 
 	for (;;) {
 		/* A hint of locality only: the pair's lock makes it safe. */
@@ -148,7 +150,13 @@ static blk_status_t pollnvme_submit(struct pollnvme_ns *ns,
 			cond_resched();
 			break;
 		case -ENOMEM:
-			return nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE;
+			if (nowait)
+				return BLK_STS_AGAIN;
+			/* Bounce buffers come back when other I/O ends. */
+			if (tries++ == POLLNVME_MAP_TRIES)
+				return BLK_STS_RESOURCE;
+			usleep_range(1000, 2000);
+			break;
 		default:
 			return BLK_STS_IOERR;
 		}

@@ -33,7 +33,8 @@ void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
  * @cmd: filled in
  * @range: room for a discard's range
  *
- * Return: BLK_STS_OK, or BLK_STS_NOTSUPP for an operation not advertised.
+ * Return: BLK_STS_OK, BLK_STS_IOERR for parts of a block, or BLK_STS_NOTSUPP
+ * for an operation not advertised.
  */
 blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 				   struct pollnvme_cmd *cmd,
@@ -41,8 +42,13 @@ blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 {
 	u64 lba = bio->bi_iter.bi_sector >> (ns->lba_shift - SECTOR_SHIFT);
 	u32 blocks = bio->bi_iter.bi_size >> ns->lba_shift;
+	sector_t odd = (1u << (ns->lba_shift - SECTOR_SHIFT)) - 1;
 
 	memset(cmd, 0, sizeof(*cmd));
+	/* Nobody else checks a bio disk's bios; zero blocks would be 65536. */
+	if (unlikely(!blocks || (bio->bi_iter.bi_sector & odd) ||
+		     (bio_sectors(bio) & odd)))
+		return BLK_STS_IOERR;
 	cmd->bio = bio;
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
 

@@ -62,21 +62,27 @@ static void pollnvme_notify_shutdown(struct pollnvme_ctrl *ctrl)
 			 ctrl->shutdown_ms);
 }
 
-/* Ends all DMA, then all commands: in that order their memory is ours. */
-static void pollnvme_quiesce(struct pollnvme_ctrl *ctrl, bool shutdown)
+/*
+ * Ends all DMA, then all commands: in that order their memory is ours. An
+ * error says that the controller did not obey and was cut off.
+ */
+static int pollnvme_quiesce(struct pollnvme_ctrl *ctrl, bool shutdown)
 {
 	unsigned int i;
+	int err;
 
 	for (i = 0; i < ctrl->nr_qps; i++)
 		pollnvme_qp_stop(ctrl->qps[i]);
 	pollnvme_qp_stop(ctrl->admin);
 	if (shutdown)
 		pollnvme_notify_shutdown(ctrl);
-	if (pollnvme_disable(ctrl))
+	err = pollnvme_disable(ctrl);
+	if (err)
 		ctrl->transport->halt(ctrl);
 	for (i = 0; i < ctrl->nr_qps; i++)
 		pollnvme_qp_cancel(ctrl->qps[i]);
 	pollnvme_qp_cancel(ctrl->admin);
+	return err;
 }
 
 static int pollnvme_enable(struct pollnvme_ctrl *ctrl)
@@ -117,6 +123,7 @@ static int pollnvme_identify_ctrl(struct pollnvme_ctrl *ctrl)
 	pollnvme_copy_id(ctrl->serial, id->sn, sizeof(id->sn));
 	pollnvme_copy_id(ctrl->firmware, id->fr, sizeof(id->fr));
 	ctrl->cntlid = le16_to_cpu(id->cntlid);
+	ctrl->nn = le32_to_cpu(id->nn);
 	ctrl->oncs = le16_to_cpu(id->oncs);
 	ctrl->vwc = id->vwc & NVME_CTRL_VWC_PRESENT;
 	ctrl->max_bytes = POLLNVME_MAX_BYTES;
@@ -259,11 +266,12 @@ static void pollnvme_reset_work(struct work_struct *work)
 	if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
 		return;
 	pollnvme_set_ready(ctrl, false);
-	pollnvme_quiesce(ctrl, false);
+	err = pollnvme_quiesce(ctrl, false);
 	spin_lock(&ctrl->lock);
 	WRITE_ONCE(ctrl->gen, ctrl->gen + 1);
 	spin_unlock(&ctrl->lock);
-	err = pollnvme_bring_up(ctrl);
+	if (!err)
+		err = pollnvme_bring_up(ctrl);
 	if (err) {
 		dev_err(&ctrl->dev, "reset failed (%d): all further I/O fails\n",
 			err);
@@ -393,6 +401,11 @@ int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl)
 	ctrl->ready_ms = (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * 500;
 	ctrl->depth = min_t(u32, NVME_CAP_MQES(ctrl->cap) + 1,
 			    POLLNVME_QUEUE_DEPTH);
+	if (ctrl->depth < 2) {
+		/* One entry is always unused: no command would ever fit. */
+		dev_err(&ctrl->dev, "controller claims queues of one entry\n");
+		return -ENODEV;
+	}
 	if (NVME_CAP_MPSMIN(ctrl->cap)) {
 		dev_err(&ctrl->dev, "controller has no 4 KiB memory page\n");
 		return -ENODEV;

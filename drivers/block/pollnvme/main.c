@@ -4,6 +4,7 @@
  */
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include "pollnvme.h"
 
@@ -96,6 +97,8 @@ static void __exit pollnvme_exit(void)
 	 * disk's own: wait until that, too, has left our code.
 	 */
 	wait_event(pollnvme_gone, !atomic_read(&pollnvme_alive));
+	/* And the task that did so may have been preempted on its way out. */
+	synchronize_rcu_tasks();
 	pollnvme_debugfs_exit();
 	class_unregister(&pollnvme_class);
 	destroy_workqueue(pollnvme_wq);

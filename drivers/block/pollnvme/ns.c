@@ -219,7 +219,7 @@ void pollnvme_scan(struct pollnvme_ctrl *ctrl)
 			u32 nsid = le32_to_cpu(list[i]);
 
 			/* Ascending, or the controller would keep us here. */
-			if (nsid <= prev)
+			if (nsid <= prev || nsid > ctrl->nn)
 				break;
 			pollnvme_ns_attach(ctrl, nsid);
 			prev = nsid;

@@ -146,7 +146,7 @@ struct pollnvme_slot {
  * @slots: by slot number
  */
 struct pollnvme_qp {
-	spinlock_t lock;
+	spinlock_t lock;	/* rings, slots, live */
 	struct pollnvme_queue q;
 	struct pollnvme_ctrl *ctrl;
 	u32 __iomem *sq_db;
@@ -242,6 +242,7 @@ enum pollnvme_state {
  * @depth: entries of an I/O ring
  * @map: CPU number to I/O queue pair
  * @max_bytes: largest transfer
+ * @nn: largest namespace id that can be valid
  * @oncs: optional commands it knows
  * @vwc: it has a volatile write cache
  * @version: NVMe version it claims
@@ -258,15 +259,15 @@ struct pollnvme_ctrl {
 	struct device *dma_dev;
 	int instance;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* state, gen */
 	enum pollnvme_state state;
 	unsigned int gen;
 	bool ready;
 	wait_queue_head_t wait;
 	struct work_struct reset_work;
-	struct mutex abort_lock;
+	struct mutex abort_lock;	/* one Abort at a time */
 
-	struct mutex ns_lock;
+	struct mutex ns_lock;	/* namespaces */
 	struct list_head namespaces;
 
 	u64 cap;
@@ -274,7 +275,7 @@ struct pollnvme_ctrl {
 	unsigned int shutdown_ms;
 	void *page;
 	u64 page_addr;
-	struct mutex ident_lock;
+	struct mutex ident_lock;	/* page */
 
 	struct pollnvme_qp *admin;
 	struct pollnvme_qp **qps;
@@ -285,6 +286,7 @@ struct pollnvme_ctrl {
 	u16 *map;
 
 	u32 max_bytes;
+	u32 nn;
 	u16 oncs;
 	bool vwc;
 	u32 version;

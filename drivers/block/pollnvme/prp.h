@@ -13,7 +13,7 @@
  * is, because every controller has it.
  */
 #define POLLNVME_PAGE_SHIFT	12
-#define POLLNVME_PAGE_SIZE	(1u << POLLNVME_PAGE_SHIFT)
+#define POLLNVME_PAGE_SIZE	4096u
 #define POLLNVME_PAGE_MASK	(POLLNVME_PAGE_SIZE - 1)
 
 /* A list fills at most one page: no chaining, nothing larger is sent. */

@@ -207,7 +207,9 @@ struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 	uuid_gen(&ram->uuid);
 	err = -ENOMEM;
 	ram->queues = kvcalloc(queues + 1, sizeof(*ram->queues), GFP_KERNEL);
-	ram->store = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	/* Better no disk than a visit of the out-of-memory killer. */
+	ram->store = __vmalloc(size, GFP_KERNEL | __GFP_ZERO |
+			       __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!ram->queues || !ram->store)
 		goto free;
 	for (i = 0; i <= queues; i++) {

@@ -40,7 +40,7 @@ struct pollnvme_ram_flight {
  * @flight: commands fetched, in no order
  */
 struct pollnvme_ram_queue {
-	spinlock_t lock;
+	spinlock_t lock;	/* all but the doorbells */
 	u32 sq_db;
 	u32 cq_db;
 	u64 next_due;

@@ -20,7 +20,7 @@
  */
 struct pollnvme_config {
 	struct config_item item;
-	struct mutex lock;
+	struct mutex lock;	/* all below */
 	u32 size_mb;
 	u32 blocksize;
 	u32 queues;
@@ -50,33 +50,59 @@ static ssize_t pollnvme_config_set(struct pollnvme_config *config, u32 *field,
 	if (config->ram && !live)
 		ret = -EBUSY;
 	else
-		*field = value;
+		WRITE_ONCE(*field, value);
 	if (config->ram)
 		WRITE_ONCE(config->ram->latency_ns, config->latency_ns);
 	mutex_unlock(&config->lock);
 	return ret;
 }
 
-#define POLLNVME_CONFIG_ATTR(name, low, high, live)			\
-static ssize_t pollnvme_config_##name##_show(struct config_item *item,	\
-					     char *page)		\
-{									\
-	return sysfs_emit(page, "%u\n", to_config(item)->name);		\
-}									\
-static ssize_t pollnvme_config_##name##_store(struct config_item *item,	\
-					      const char *page,		\
-					      size_t count)		\
-{									\
-	struct pollnvme_config *config = to_config(item);		\
-									\
-	return pollnvme_config_set(config, &config->name, page, count,	\
-				   low, high, live);			\
-}									\
-CONFIGFS_ATTR(pollnvme_config_, name)
+static ssize_t pollnvme_config_size_mb_show(struct config_item *item,
+					    char *page)
+{
+	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->size_mb));
+}
 
-POLLNVME_CONFIG_ATTR(size_mb, 1, 1u << 24, false);
-POLLNVME_CONFIG_ATTR(queues, 0, 4096, false);
-POLLNVME_CONFIG_ATTR(latency_ns, 0, U32_MAX, true);
+static ssize_t pollnvme_config_size_mb_store(struct config_item *item,
+					     const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+
+	return pollnvme_config_set(config, &config->size_mb, page, count,
+				   1, 1u << 24, false);
+}
+CONFIGFS_ATTR(pollnvme_config_, size_mb);
+
+static ssize_t pollnvme_config_queues_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->queues));
+}
+
+static ssize_t pollnvme_config_queues_store(struct config_item *item,
+					    const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+
+	return pollnvme_config_set(config, &config->queues, page, count,
+				   0, 4096, false);
+}
+CONFIGFS_ATTR(pollnvme_config_, queues);
+
+static ssize_t pollnvme_config_latency_ns_show(struct config_item *item,
+					       char *page)
+{
+	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->latency_ns));
+}
+
+static ssize_t pollnvme_config_latency_ns_store(struct config_item *item,
+						const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+
+	return pollnvme_config_set(config, &config->latency_ns, page, count,
+				   0, U32_MAX, true);
+}
+CONFIGFS_ATTR(pollnvme_config_, latency_ns);
 
 static ssize_t pollnvme_config_blocksize_show(struct config_item *item,
 					      char *page)

@@ -23,21 +23,18 @@ static ssize_t name##_show(struct device *dev,				\
 	return sysfs_emit(buf, fmt "\n", value);			\
 }
 
-#define POLLNVME_CTRL_STORE(name, low, high)				\
-static ssize_t name##_store(struct device *dev,				\
-			    struct device_attribute *attr,		\
-			    const char *buf, size_t count)		\
-{									\
-	struct pollnvme_ctrl *ctrl = dev_get_drvdata(dev);		\
-	unsigned int value;						\
-	int err = kstrtouint(buf, 0, &value);				\
-									\
-	if (err)							\
-		return err;						\
-	if (value < (low) || value > (high))				\
-		return -ERANGE;						\
-	WRITE_ONCE(ctrl->name, value);					\
-	return count;							\
+static ssize_t pollnvme_set(unsigned int *field, const char *buf, size_t count,
+			    unsigned int low, unsigned int high)
+{
+	unsigned int value;
+	int err = kstrtouint(buf, 0, &value);
+
+	if (err)
+		return err;
+	if (value < low || value > high)
+		return -ERANGE;
+	WRITE_ONCE(*field, value);
+	return count;
 }
 
 POLLNVME_CTRL_SHOW(model, "%s", ctrl->model)
@@ -55,10 +52,26 @@ static DEVICE_ATTR_RO(queue_count);
 POLLNVME_CTRL_SHOW(state, "%s", pollnvme_state_names[READ_ONCE(ctrl->state)])
 static DEVICE_ATTR_RO(state);
 POLLNVME_CTRL_SHOW(spin_limit_us, "%u", ctrl->spin_limit_us)
-POLLNVME_CTRL_STORE(spin_limit_us, 0, 1000000)
+
+static ssize_t spin_limit_us_store(struct device *dev,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	struct pollnvme_ctrl *ctrl = dev_get_drvdata(dev);
+
+	return pollnvme_set(&ctrl->spin_limit_us, buf, count, 0, 1000000);
+}
 static DEVICE_ATTR_RW(spin_limit_us);
 POLLNVME_CTRL_SHOW(io_timeout_ms, "%u", ctrl->io_timeout_ms)
-POLLNVME_CTRL_STORE(io_timeout_ms, 10, 3600000)
+
+static ssize_t io_timeout_ms_store(struct device *dev,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	struct pollnvme_ctrl *ctrl = dev_get_drvdata(dev);
+
+	return pollnvme_set(&ctrl->io_timeout_ms, buf, count, 10, 3600000);
+}
 static DEVICE_ATTR_RW(io_timeout_ms);
 
 static ssize_t reset_controller_store(struct device *dev,
