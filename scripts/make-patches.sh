@@ -19,16 +19,21 @@ Write a series for git am to patches/LINE (LINE: 6.1, 6.12).
   --tree DIR  the vanilla tree of that line (default: what setup.sh unpacked,
               else /usr/src/linux-source-LINE)
   --out DIR   write there instead
+  --author 'NAME <EMAIL>'
+              whom the patches are from and signed off by (default: user.name
+              and user.email of git's configuration)
 USAGE
 }
 
-tree='' out=''
+tree='' out='' author=''
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--tree) [[ $# -ge 2 ]] || usage_error "--tree wants a directory"
 		tree=$2; shift 2 ;;
 	--out) [[ $# -ge 2 ]] || usage_error "--out wants a directory"
 		out=$2; shift 2 ;;
+	--author) [[ $# -ge 2 && $2 =~ ^([^<>]+)\ \<([^<>\ ]+@[^<>\ ]+)\>$ ]] || usage_error "--author wants 'NAME <EMAIL>'"
+		author=$2; shift 2 ;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage_error "unknown option $1" ;;
 	*) break ;;
@@ -52,9 +57,14 @@ trap 'rm -rf "$work"' EXIT
 repo=$work/repo
 messages=$CORELANE_TOP/patches/messages
 
-# The same bytes on every machine and every day. No Signed-off-by: that is for the
-# person who sends the series to add (git am -s).
-export GIT_AUTHOR_NAME='corelane developers' GIT_AUTHOR_EMAIL='corelane@example.invalid'
+if [[ -z $author ]]; then
+	author="$(git config user.name || true) <$(git config user.email || true)>"
+	[[ $author =~ ^.+\ \<.+\>$ ]] || die "git does not know who you are" "git config user.name and user.email, or give --author"
+fi
+# The same bytes on every machine and every day: from here on no configuration
+# but ours, and one date.
+GIT_AUTHOR_NAME=${author% <*} GIT_AUTHOR_EMAIL=${author##* <}
+export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL%>}
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 export GIT_AUTHOR_DATE='2026-11-21T00:00:00+0000' GIT_COMMITTER_DATE='2026-11-21T00:00:00+0000'
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null LC_ALL=C
@@ -98,10 +108,29 @@ after()
 	cat "$work/file" > "$repo/$1"
 }
 
+# add_maintainers TITLE: the entry from our MAINTAINERS, at its place by the alphabet
+add_maintainers()
+{
+	awk -v title="$1" '$0 == title { on = 1 } on && $0 == "" { exit } on' "$CORELANE_TOP/MAINTAINERS" |
+		sed 's|^F:\ttests/$|F:\ttools/testing/selftests/corelane/|' > "$work/entry"
+	[[ -s $work/entry ]] || die "no entry $1 in MAINTAINERS" "adapt scripts/make-patches.sh"
+	awk -v title="$1" -v entry="$work/entry" '
+		/^[A-Z]:\t/ { started = 1 }
+		# a few titles in small letters stand anywhere
+		started && !done && previous == "" && /^[A-Z0-9]/ && !/[a-z]/ && ($0 > title || /^THE REST/) {
+			while ((getline text < entry) > 0) print text
+			print ""
+			done = 1
+		}
+		{ print; previous = $0 }
+	' "$repo/MAINTAINERS" > "$work/file"
+	cat "$work/file" > "$repo/MAINTAINERS"
+}
+
 commit()
 {
 	git -C "$repo" add -A
-	git -C "$repo" commit -q -F "$messages/$1"
+	git -C "$repo" commit -q -s -F "$messages/$1"
 }
 
 # add_compat HEADER TO: a compat header as this kernel needs it
@@ -151,6 +180,7 @@ series_bonding()
 	add_maybe Documentation/networking/bonding-cpu-bound.rst \
 		Documentation/ABI/testing/sysfs-class-net-bonding-cpu-bound
 	after Documentation/networking/index.rst '^   bonding$' '   bonding-cpu-bound'
+	add_maintainers 'BONDING CPU-BOUND TRANSMIT'
 	commit 1-bonding
 }
 
@@ -163,6 +193,7 @@ series_percore()
 		add_maybe Documentation/networking/percore.rst Documentation/netlink/specs/percore.yaml
 		after Documentation/networking/index.rst '^   packet_mmap$' '   percore'
 	fi
+	add_maintainers 'PERCORE (A LISTENER PER CPU)'
 	commit 2-percore
 }
 
@@ -175,32 +206,8 @@ series_pollnvme()
 		add_maybe Documentation/block/pollnvme.rst Documentation/ABI/testing/sysfs-driver-pollnvme
 		after Documentation/block/index.rst '^   null_blk$' '   pollnvme'
 	fi
+	add_maintainers 'POLLNVME BLOCK DRIVER'
 	commit 3-pollnvme
-}
-
-# Our entries, each in its place by the alphabet.
-series_maintainers()
-{
-	[[ -f $CORELANE_TOP/MAINTAINERS ]] || return 0
-	awk -v ours="$CORELANE_TOP/MAINTAINERS" '
-		function flush(limit) {
-			while (next_one <= n && (limit == "" || title[next_one] < limit))
-				printf "%s\n", entry[next_one++]
-		}
-		BEGIN {
-			while ((getline text < ours) > 0) {
-				if (text ~ /^[A-Z0-9][A-Z0-9 ,()\/-]*$/) { title[++n] = text; entry[n] = "" }
-				if (n && text != "") entry[n] = entry[n] text "\n"
-			}
-			next_one = 1
-		}
-		/^[A-Z]:/ { started = 1 }
-		started && previous == "" && /^[A-Z0-9]/ && !/^THE REST/ { flush($0) }
-		/^THE REST/ { flush("") }
-		{ print; previous = $0 }
-	' "$repo/MAINTAINERS" > "$work/file"
-	cat "$work/file" > "$repo/MAINTAINERS"
-	git -C "$repo" diff --quiet || commit 4-maintainers
 }
 
 # The lab's tests that run anywhere, with the kernel's own KTAP helpers.
@@ -234,7 +241,8 @@ series_selftests()
 	printf 'CONFIG_BONDING=m\nCONFIG_VETH=m\nCONFIG_PERCORE=m\nCONFIG_BLK_DEV_POLLNVME=m\n' > "$repo/$dir/config"
 	printf 'timeout=600\n' > "$repo/$dir/settings"
 	after tools/testing/selftests/Makefile '^TARGETS \+= core$' 'TARGETS += corelane'
-	commit 5-selftests
+	add_maintainers 'CORELANE SELFTESTS'
+	commit 4-selftests
 }
 
 git init -q -b series "$repo"
@@ -250,7 +258,6 @@ sh "$CORELANE_TOP/include/compat/probe.sh" "$tree" "$work/autoconf.h"
 series_bonding
 series_percore
 series_pollnvme
-series_maintainers
 series_selftests
 
 mkdir -p "$out"
