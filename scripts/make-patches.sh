@@ -114,15 +114,24 @@ add_maintainers()
 	awk -v title="$1" '$0 == title { on = 1 } on && $0 == "" { exit } on' "$CORELANE_TOP/MAINTAINERS" |
 		sed 's|^F:\ttests/$|F:\ttools/testing/selftests/corelane/|' > "$work/entry"
 	[[ -s $work/entry ]] || die "no entry $1 in MAINTAINERS" "adapt scripts/make-patches.sh"
+	# the kernel's entries are not all in order: go where the fewest disagree
 	awk -v title="$1" -v entry="$work/entry" '
+		{ line[NR] = $0 }
 		/^[A-Z]:\t/ { started = 1 }
-		# a few titles in small letters stand anywhere
-		started && !done && previous == "" && /^[A-Z0-9]/ && !/[a-z]/ && ($0 > title || /^THE REST/) {
-			while ((getline text < entry) > 0) print text
-			print ""
-			done = 1
+		started && line[NR - 1] == "" && /^[A-Z0-9]/ {
+			if (!at || wrong < fewest) { at = NR; fewest = wrong }
+			if (/^THE REST/) started = 0
+			wrong += $0 > title ? 1 : -1
 		}
-		{ print; previous = $0 }
+		END {
+			for (i = 1; i <= NR; i++) {
+				if (i == at) {
+					while ((getline text < entry) > 0) print text
+					print ""
+				}
+				print line[i]
+			}
+		}
 	' "$repo/MAINTAINERS" > "$work/file"
 	cat "$work/file" > "$repo/MAINTAINERS"
 }
