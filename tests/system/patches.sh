@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# patches.sh [LINE...]: does the series of each kernel line apply to that
-# line's pristine source with git am, and do the three directories compile
-# there, in-tree, as modules, with Debian's configuration and no warning?
+# patches.sh [LINE...]: is the committed series of each kernel line what the
+# sources make today, does it apply to that line's pristine source with git am,
+# and do the three directories compile there, in-tree, as modules, with Debian's
+# configuration and no warning?
 #
 # Runs on the host. The tree is made of symbolic links to the unpacked source,
 # with the patched files in their places, so nothing large is copied and the
@@ -15,7 +16,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/scripts/lib.sh"
 
 read -ra lines <<< "${*:-${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}}"
-objects=(drivers/net/bonding/bonding.o net/netfilter/percore/percore.o drivers/block/pollnvme/pollnvme.o)
+directories=(drivers/net/bonding/ net/netfilter/percore/ drivers/block/pollnvme/)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 n=0 failed=0
@@ -39,6 +40,19 @@ skip_all()
 	exit 4
 }
 
+# compare LINE SOURCE: write the series anew, from whom the committed one is from
+compare()
+{
+	local committed=$top/patches/$1 author
+
+	author=$(sed -n 's/^Signed-off-by: //p' "$committed"/0001-*.patch | head -n 1)
+	"$top/scripts/make-patches.sh" --tree "$2" --out "$work/$1/patches" --author "$author" "$1" || return 1
+	if ! diff -r "$committed" "$work/$1/patches"; then
+		echo "patches/$1 is not what the sources make: run make patches and commit it"
+		return 1
+	fi
+}
+
 # apply LINE SOURCE: a repository of the files that the series touches, and git am
 apply()
 {
@@ -51,10 +65,10 @@ apply()
 		[[ -e $2/$file ]] || continue
 		mkdir -p "$(dirname "$repo/$file")"
 		cp "$2/$file" "$repo/$file"
-	done < <(sed -n 's|^--- a/||p' "$work/$1/patches"/*.patch | sort -u)
+	done < <(sed -n 's|^--- a/||p' "$top/patches/$1"/*.patch | sort -u)
 	git -C "$repo" add -A &&
 		git -C "$repo" -c user.name=t -c user.email=t@t commit -q -m "Linux $1" &&
-		git -C "$repo" -c user.name=t -c user.email=t@t am -q "$work/$1/patches"/000[1-9]*.patch
+		git -C "$repo" -c user.name=t -c user.email=t@t am -q "$top/patches/$1"/000[1-9]*.patch
 }
 
 # configure TREE CONFIG: Debian's, with our three as modules. No keys, no BTF
@@ -83,7 +97,7 @@ compile()
 		cp -r --remove-destination "$work/$1/repo/." "$tree/" &&
 		configure "$tree" "$3" &&
 		make -s -C "$tree" "-j$(nproc)" modules_prepare || return 1
-	if ! make -s -C "$tree" "-j$(nproc)" W=1 "${objects[@]}" 2> "$warnings"; then
+	if ! make -s -C "$tree" "-j$(nproc)" W=1 "${directories[@]}" 2> "$warnings"; then
 		cat "$warnings"
 		return 1
 	fi
@@ -102,8 +116,8 @@ for line in "${lines[@]}"; do
 	config=$(kernel_build_dir "$line")/.config
 	log=$work/$line.log status=0
 	mkdir -p "$work/$line"
-	"$top/scripts/make-patches.sh" --tree "$source" --out "$work/$line/patches" "$line" > "$log" 2>&1 || status=$?
-	result "$status" "$line: the series can be written" "$log"
+	compare "$line" "$source" > "$log" 2>&1 || status=$?
+	result "$status" "$line: the committed series is what the sources make" "$log"
 	status=0
 	apply "$line" "$source" > "$log" 2>&1 || status=$?
 	result "$status" "$line: git am takes it" "$log"
