@@ -87,6 +87,13 @@ add()
 	cp "$CORELANE_TOP/$1" "$repo/$2"
 }
 
+# tracked FILE: it is part of the project, not somebody's notes beside it. Told
+# only where there is a repository.
+tracked()
+{
+	[[ ! -e $CORELANE_TOP/.git ]] || git -c safe.directory='*' -C "$CORELANE_TOP" ls-files --error-unmatch "$1" > /dev/null 2>&1
+}
+
 # add_maybe FILE...: those that exist, to the same place
 add_maybe()
 {
@@ -167,6 +174,7 @@ add_module()
 	local file
 
 	for file in "$CORELANE_TOP/$1"/*.[ch] "$CORELANE_TOP/$1"/{Makefile,Kconfig}; do
+		tracked "$file" || continue
 		add "${file#"$CORELANE_TOP"/}" "${file#"$CORELANE_TOP"/}"
 	done
 	for file in "$CORELANE_TOP/include/compat/$2"*.h; do
@@ -182,6 +190,7 @@ series_bonding()
 	patch -s -d "$repo" -p1 -F0 --no-backup-if-mismatch < "$CORELANE_TOP/drivers/net/bonding/hooks.patch" ||
 		die "the bonding hooks do not fit $tree" "is it a vanilla tree of $line?"
 	for file in "$CORELANE_TOP"/drivers/net/bonding/bond_cpu_bound*.[ch]; do
+		tracked "$file" || continue
 		add "drivers/net/bonding/${file##*/}" "drivers/net/bonding/${file##*/}"
 	done
 	sed -i 's/^\(bonding-objs := .*bond_options\.o\).*/\1 bond_cpu_bound.o bond_cpu_bound_sysfs.o/' \
@@ -234,7 +243,7 @@ series_selftests()
 	add tests/lib.sh "$dir/lib.sh"
 	sed -i "s|/ktap_helpers.sh\"|/$helpers\"|" "$repo/$dir/lib.sh"
 	for test in "$CORELANE_TOP"/tests/{bonding,percore,pollnvme}/*.sh; do
-		[[ -f $test ]] || continue
+		[[ -f $test ]] && tracked "$test" || continue
 		test=${test#"$CORELANE_TOP/tests/"}
 		add "tests/$test" "$dir/$test"
 		[[ ! -x $CORELANE_TOP/tests/$test ]] || programs+=("$test")
