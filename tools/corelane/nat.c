@@ -245,8 +245,14 @@ static int nat_del(const struct nat_args *args)
 	return CL_OK;
 }
 
-enum { OPT_CPUS = 256, OPT_PORTS, OPT_METHOD, OPT_DRY_RUN, OPT_JSON,
-       OPT_EXPLAIN };
+enum {
+	OPT_CPUS = 256,
+	OPT_PORTS,
+	OPT_METHOD,
+	OPT_DRY_RUN,
+	OPT_JSON,
+	OPT_EXPLAIN,
+};
 
 #define OPTION_JSON { "json", OPT_JSON, NULL, 0, "Print JSON", 0 }
 
