@@ -80,7 +80,7 @@ summary()
 			errors: (map(select(.metric == "connections_per_second") | .errors) | add),
 			invalid: (map(select(.metric == "connections_per_second" and (.valid | not))) | length),
 			repeats: (of("connections_per_second") | length)})
-		| .[] | [.row, .cores, .rate, (.half // "nan"), .p99, .client_idle, .server_idle,
+		| .[] | [.row, .cores, .rate, (.half // "nan"), (.p99 // "nan"), .client_idle, .server_idle,
 			(.foreign_rx // "-"), (.foreign_tx // "-"), .errors, .invalid, .repeats] | @tsv' "$dir/results.json"
 }
 
@@ -110,9 +110,9 @@ table()
 	summary | awk -F '\t' '
 		$1 != row { row = $1; base = ($2 == 1) ? $3 : 0 }
 		{
-			printf "%-10s %5d %10.1f %9s %7s %9.1f %7.2f %7.2f %8s %8s %7d%s\n", $1, $2, $3,
+			printf "%-10s %5d %10.1f %9s %7s %9s %7.2f %7.2f %8s %8s %7d%s\n", $1, $2, $3,
 				($4 == "nan") ? "-" : sprintf("%.1f", $4), base ? sprintf("%.2f", $3 / base) : "-",
-				$5 * 1000, $7, $6, $8, $9, $10,
+				($5 == "nan") ? "-" : sprintf("%.1f", $5 * 1000), $7, $6, $8, $9, $10,
 				$11 ? "  (" $11 " of " $12 " samples invalid)" : ""
 		}'
 	echo

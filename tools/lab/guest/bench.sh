@@ -153,9 +153,12 @@ point() # ROW CORES
 		valid=false why='clients had less than 5 % idle time: they may be the bottleneck'
 	fi
 	sample connections_per_second 1/s "$rate"
-	sample latency_p50 s "$p50"
-	sample latency_p99 s "$p99"
-	sample latency_mean s "$mean"
+	# ab gives no percentiles when it got too few answers.
+	if [[ $p99 != 0 ]]; then
+		sample latency_p50 s "$p50"
+		sample latency_p99 s "$p99"
+		sample latency_mean s "$mean"
+	fi
 	sample client_idle fraction "$client_idle"
 	sample server_idle fraction "$server_idle"
 	sample foreign_rx_packets 1 "$foreign_rx"

@@ -84,6 +84,7 @@ bonded() # N POLICY
 	topo_irqs "$1" || return 1
 	topo_carrier bond0 && topo_carrier bond0 ip netns exec sw || return 1
 	topo_neighbours
+	topo_warm
 }
 
 # One NIC, its interrupts on core 0, one server, one listener
@@ -96,6 +97,7 @@ row_ordinary()
 	topo_irqs 1 || return 1
 	topo_carrier srv0 && topo_carrier bond0 ip netns exec sw || return 1
 	topo_neighbours srv0
+	topo_warm || return 1
 	web "0-$(($1 - 1))" "$TOPO_VIP" 80 "$1"
 	listening 80
 }
