@@ -119,7 +119,7 @@ lab_group()
 		results=$logs/$group-$line status=0
 		rm -rf "$results"
 		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" --cpus 4 --lanes 4 --nvme 256M --nvme 256M \
-			--results "$results" --timeout 900 tools/lab/guest/tests.sh "$group" \
+			--results "$results" --timeout 1800 tools/lab/guest/tests.sh "$group" \
 			> "$logs/$group-$line.log" 2>&1 || status=$?
 		if [[ ! -s $results/tests ]]; then
 			cat "$logs/$group-$line.log"

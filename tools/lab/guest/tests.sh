@@ -12,8 +12,8 @@ for test in "/corelane/tests/$group"/*.sh; do
 	name=$(basename "$test" .sh)
 	echo "TEST $group/$name"
 	status=0
-	(cd "${test%/*}" && timeout 300 "$test") < /dev/null > "/results/$name.log" 2>&1 || status=$?
-	[[ $status != 124 ]] || echo 'not ok timed out after 300 s' >> "/results/$name.log"
+	(cd "${test%/*}" && timeout 600 "$test") < /dev/null > "/results/$name.log" 2>&1 || status=$?
+	[[ $status != 124 ]] || echo 'not ok timed out after 600 s' >> "/results/$name.log"
 	echo "$name $status" >> /results/tests
 	echo "TEST $group/$name status $status"
 done
