@@ -89,8 +89,16 @@ if [[ ${#controllers[@]} -gt 0 ]]; then
 	pn_bind "${controllers[0]}"
 	disk=$(pn_pci_disk "${controllers[0]}")
 	pn_wait_disk "$disk"
-	check "pci: resets under load lose nothing" resets_under_load "$disk"
-	check "pci: unbind under load" unbind_under_load "${controllers[0]}" "$disk"
+	if grep -q 'corelane.qemu=7\.' /proc/cmdline; then
+		# Seen in three runs of three: the emulator dies of a
+		# segmentation fault when its controller is disabled with
+		# commands in flight.
+		ktap_test_skip "pci resets under load: QEMU 7 crashes"
+		ktap_test_skip "pci unbind under load: QEMU 7 crashes"
+	else
+		check "pci: resets under load lose nothing" resets_under_load "$disk"
+		check "pci: unbind under load" unbind_under_load "${controllers[0]}" "$disk"
+	fi
 else
 	ktap_test_skip "pci reset: no controller"
 	ktap_test_skip "pci unbind: no controller"

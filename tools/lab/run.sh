@@ -159,6 +159,7 @@ pick_accel
 add_cables
 add_disks
 console=$results/console.log
+qemu_version=$(qemu-system-x86_64 --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
 
 # Boot and wait for the end; $up tells whether the guest got to its script.
 boot()
@@ -173,7 +174,7 @@ boot()
 	timeout --foreground "$timeout" qemu-system-x86_64 -M q35 "${machine[@]}" -smp "$cpus" -m "$mem" \
 		-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \
 		-kernel "$image/boot/vmlinuz-$release" -initrd "$work/initrd" \
-		-append "console=ttyS0 quiet panic=-1 nowatchdog tsc=reliable mitigations=off random.trust_cpu=on corelane.accel=$accel $append" \
+		-append "console=ttyS0 quiet panic=-1 nowatchdog tsc=reliable mitigations=off random.trust_cpu=on corelane.accel=$accel corelane.qemu=$qemu_version $append" \
 		-device virtio-rng-pci \
 		-fsdev "local,id=results,path=$results,security_model=none" \
 		-device virtio-9p-pci,fsdev=results,mount_tag=results \
