@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Make a fresh Debian 12 machine ready: ordinary tools by package name, guest
-# kernels and their userland into a cache folder.  Installs no kernel, touches
+# kernels, their userland and a newer QEMU into a cache folder.  Installs no kernel, touches
 # neither the boot loader nor apt's sources.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../tools/lab/emulator.sh
+. "$CORELANE_TOP/tools/lab/emulator.sh"
 
 # What builds the modules, tools and patches, runs the lab, and draws.
 PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
@@ -24,8 +26,9 @@ usage: sudo scripts/setup.sh [--quiet] [--dry-run] [--update]
 
 Install what bench.sh and the tests need on Debian 12 (amd64): ordinary tools
 by package name (it says which), and guest kernels 6.1 and 6.12 with headers,
-sources and a small userland into $CORELANE_CACHE (/var/cache/corelane, about
-5 GB).  What is there is left alone; a second run downloads nothing.
+sources, a small userland and QEMU 10.0 (for simulated time; the system's own
+QEMU stays as it is) into $CORELANE_CACHE (/var/cache/corelane, about 5 GB).
+What is there is left alone; a second run downloads nothing.
 
   --quiet    speak only when something is to be done
   --dry-run  say what would be done, change nothing
@@ -78,7 +81,11 @@ cache_complete()
 		[[ -f $CORELANE_CACHE/kernels/$release/.complete ]] || return 1
 		[[ -f $CORELANE_CACHE/src/linux-source-$line/.corelane-release ]] || return 1
 	done
-	[[ -f $CORELANE_CACHE/guest/current/.complete ]]
+	[[ -f $CORELANE_CACHE/guest/current/.complete ]] || return 1
+	# bench.sh and check.sh (--quiet) do not ask again for a day where
+	# simulated time's QEMU could not be had.
+	emulator_complete ||
+		[[ $quiet == yes && -n $(find "$CORELANE_CACHE/qemu/refused" -mtime -1 2> /dev/null) ]]
 }
 
 check_room()
@@ -118,7 +125,7 @@ if [[ ${#missing[@]} == 0 && ${#fetch_args[@]} == 0 ]] && cache_complete; then
 fi
 if [[ $dry_run == yes ]]; then
 	[[ ${#missing[@]} == 0 ]] || say "would install: ${missing[*]}"
-	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, and the guest's userland into $CORELANE_CACHE"
+	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, the guest's userland and QEMU $EMULATOR_LINE into $CORELANE_CACHE"
 	exit 0
 fi
 if [[ ${#missing[@]} -gt 0 ]]; then

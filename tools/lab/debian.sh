@@ -9,17 +9,25 @@ DEBIAN_SUITE=bookworm
 DEBIAN_APT=$CORELANE_CACHE/apt
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# mirror_of SUITE OTHER: of lines "URI SUITE", the URI of SUITE, else of OTHER
+mirror_of()
+{
+	awk -v a="$1" -v b="$2" '$2 == a && !x { x = $1 } $2 == b && !y { y = $1 } END { print x ? x : y }'
+}
+
 # The mirrors are the user's own: read from the machine's apt configuration,
-# unless CORELANE_MIRROR and CORELANE_SECURITY_MIRROR name others.
+# unless CORELANE_MIRROR and CORELANE_SECURITY_MIRROR name others.  A machine
+# of another Debian release has mirrors that carry ours as well.
 debian_mirrors()
 {
-	local main security targets
+	local main security targets own
 
 	# shellcheck disable=SC2016  # apt expands these, not the shell
 	targets=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' \
 		'Created-By: Packages' 2> /dev/null | sort -u)
-	main=${CORELANE_MIRROR:-$(awk -v s=$DEBIAN_SUITE '$2 == s {print $1; exit}' <<< "$targets")}
-	security=${CORELANE_SECURITY_MIRROR:-$(awk -v s=$DEBIAN_SUITE-security '$2 == s {print $1; exit}' <<< "$targets")}
+	own=$(. /etc/os-release 2> /dev/null && [[ ${ID:-} == debian ]] && echo "${VERSION_CODENAME:-}") || true
+	main=${CORELANE_MIRROR:-$(mirror_of "$DEBIAN_SUITE" "$own" <<< "$targets")}
+	security=${CORELANE_SECURITY_MIRROR:-$(mirror_of "$DEBIAN_SUITE-security" "$own-security" <<< "$targets")}
 	[[ -n $main && -n $security ]] ||
 		die "apt on this machine knows no mirror for $DEBIAN_SUITE and $DEBIAN_SUITE-security" \
 		    "add them to its sources, run apt-get update, or set CORELANE_MIRROR and CORELANE_SECURITY_MIRROR"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fill the cache: guest kernels, their headers and the guest's userland, from
-# Debian's packages.  What is there already is left alone, so that a second
+# Fill the cache: guest kernels, their headers, the guest's userland and the
+# QEMU of simulated time, from Debian's packages.  What is there already is left alone, so that a second
 # run downloads nothing.
 
 set -euo pipefail
@@ -22,8 +22,8 @@ usage()
 	cat <<'EOF'
 usage: fetch.sh [--update]
 
-Fetch guest kernels, kernel headers and the guest's userland into the cache
-($CORELANE_CACHE, default /var/cache/corelane).  --update looks for newer
+Fetch guest kernels, kernel headers, the guest's userland and the QEMU that
+simulated time needs into the cache ($CORELANE_CACHE, default /var/cache/corelane).  --update looks for newer
 packages than those already there.
 EOF
 }
@@ -142,6 +142,23 @@ fetch_userland()
 	touch "$dir/.complete"
 }
 
+# Simulated time alone depends on it: where it cannot be had the lab's
+# wall-clock half still works, and the reason is kept for who asks later.
+fetch_emulator()
+{
+	local refused=$CORELANE_CACHE/qemu/refused args=()
+
+	[[ $update == no ]] || args=(--update)
+	if "${0%/*}/fetch-emulator.sh" ${args[@]+"${args[@]}"} 2>&1 | tee "$CORELANE_CACHE/emulator.log" >&2; then
+		rm -f "$refused"
+	else
+		mkdir -p "${refused%/*}"
+		tail -n 1 "$CORELANE_CACHE/emulator.log" > "$refused"
+		say "simulated time (--clock sim) has no QEMU for now; --clock wall works, and sudo scripts/setup.sh tries again"
+	fi
+	rm -f "$CORELANE_CACHE/emulator.log"
+}
+
 [[ -w $CORELANE_CACHE || $(id -u) == 0 ]] ||
 	die "cannot write $CORELANE_CACHE" "run as root (sudo), or set CORELANE_CACHE to a folder of yours"
 mkdir -p "$CORELANE_CACHE"
@@ -150,3 +167,4 @@ for line in "${CORELANE_LINES[@]}"; do
 	fetch_source "$line"
 done
 fetch_userland
+fetch_emulator
