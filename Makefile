@@ -15,6 +15,7 @@ help:
 	@echo 'modules_install        install them into /lib/modules/RELEASE/updates (KERNEL=, DESTDIR=)'
 	@echo 'tools                  build the corelane command into build/corelane'
 	@echo 'test-tools             build the programs that lab tests use into build/tests'
+	@echo 'simlane                build simulated time: the QEMU plugin, its guest tool, calibrate'
 	@echo 'unit                   build and run the user-space unit tests'
 	@echo 'check                  all tests: unit, lab and system, on both kernels (root)'
 	@echo 'check-unit, check-bonding, check-percore, check-pollnvme, check-system: a part of it'
@@ -31,6 +32,9 @@ modules_install: modules
 
 tools:
 	@$(MAKE) --no-print-directory -C tools/corelane O='$(BUILD)'
+
+simlane:
+	@$(MAKE) --no-print-directory -C tools/simlane O='$(BUILD)' all calibrate
 
 test-tools:
 	@for dir in $(patsubst %/Makefile,%,$(filter-out tests/unit/%,$(wildcard tests/*/Makefile))); do \
@@ -68,4 +72,4 @@ clean:
 	find drivers net -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' | xargs -r rm -f
 	rm -f include/compat/compat_autoconf.h modules.order Module.symvers .Module.symvers.cmd
 
-.PHONY: help modules modules_install tools test-tools unit check patches style shellcheck checkpatch sparse bench clean
+.PHONY: help modules modules_install tools simlane test-tools unit check patches style shellcheck checkpatch sparse bench clean
