@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# From the counts of a run (functions-TAG.csv, lines-TAG.csv, windows.jsonl) to
+# the tables of scripts/profile.sh.  Takes counts of simulated time and of perf
+# alike: both come in the same files.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+usage()
+{
+	cat <<'EOF'
+usage: profile-report.sh [--top K] DIR CORES ROW [ROW2]
+
+Write DIR/profile-ROW-ROW2-CORES.txt, .csv (a line per function and side),
+-lines.csv, .json and .svg from the counts in DIR; print the path without its
+ending.
+EOF
+}
+
+top=20
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--top) [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--top wants a number"
+		top=$2; shift 2 ;;
+	-h | --help) usage; exit 0 ;;
+	-*) usage_error "unknown option $1" ;;
+	*) break ;;
+	esac
+done
+[[ $# -ge 3 && $# -le 4 ]] || usage_error "name a folder, a number of cores and one or two rows"
+dir=$1 cores=$2
+rows=("${@:3}")
+here=$CORELANE_TOP/scripts
+name=profile-$(IFS=-; echo "${rows[*]}")-$cores
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# One line per window: tag, clock, milliseconds, connections, valid, why; what
+# the source wrote, with bench's sample of the same tag joined to it.
+join_windows()
+{
+	local samples='[]'
+
+	[[ -s $dir/windows.jsonl ]] || die "$dir has no windows.jsonl" \
+		"name a folder that bench.sh --clock sim or profile.sh wrote"
+	[[ ! -s $dir/results.json ]] || samples=$(jq -c \
+		'map(select(.metric == "connections_per_second"))' "$dir/results.json")
+	jq -r --argjson samples "$samples" '. as $w
+		| ([$samples[] | select("\(.row)-\(.cores)-\(.repeat)" == $w.tag)] | last) as $s
+		| [$w.tag, ($w.clock // "sim"), $w.virtual_ms,
+		   ($w.connections // (($s.value // 0) * $w.virtual_ms / 1000)),
+		   (if $s.valid == false then "no" else "yes" end), ($s.why // "" | gsub("[,\t]"; ";"))] | @tsv' \
+		"$dir/windows.jsonl" > "$work/windows"
+}
+
+# The windows of a row that have counts; an invalid one only if all are.
+windows_of() # ROW
+{
+	awk -F '\t' -v prefix="$1-$cores-" -v dir="$dir" '
+		index($1, prefix) != 1 || substr($1, length(prefix) + 1) !~ /^[0-9]+$/ { next }
+		{
+			file = dir "/functions-" $1 ".csv"
+			if ((getline line < file) <= 0) next
+			close(file)
+			# A window that was taken again replaces the first.
+			if (!($1 in at)) tags[++n] = $1
+			at[$1] = $0
+			good[$1] = ($5 == "yes")
+		}
+		END {
+			for (i = 1; i <= n; i++) some += good[tags[i]]
+			for (i = 1; i <= n; i++) if (good[tags[i]] || !some) print at[tags[i]]
+		}' "$work/windows"
+}
+
+# The symbols that belong to a window: modules move from load to load.
+symbols_of() # TAG ROW
+{
+	local file
+
+	for file in "$dir/kallsyms-$1" "$dir/kallsyms-$2-$cores" "$dir/kallsyms-$2" "$dir/kallsyms"; do
+		[[ ! -s $file ]] || { printf '%s\n' "$file"; return; }
+		[[ ! -s $file.gz ]] || { gzip -dc "$file.gz" > "$work/kallsyms"; printf '%s\n' "$work/kallsyms"; return; }
+	done
+	echo /dev/null
+}
+
+# Add a row's side: its repeats together
+side() # ROW
+{
+	local row=$1 windows=() files=() window tag ms connections symbols first divisor
+
+	mapfile -t windows < <(windows_of "$row")
+	[[ ${#windows[@]} -gt 0 ]] || die "$dir has no counts of row $row at $cores cores" \
+		"it has: $(find "$dir" -maxdepth 1 -name 'functions-*.csv' -printf '%f\n' | sed 's/^functions-//; s/\.csv$//' | sort | tr '\n' ' ')"
+	for window in "${windows[@]}"; do
+		files+=("$dir/functions-${window%%$'\t'*}.csv")
+	done
+	printf '%s\n' "${windows[@]}" | awk -F '\t' -v row="$row" -v cores="$cores" '
+		{ ms += $3; connections += $4; if ($5 != "yes") why = $6 }
+		END { printf "%s,%d,%.2f,%.6f,%.1f,%d,%s\n", row, cores, connections, ms / 1000,
+			ms ? connections * 1000 / ms : 0, NR, why }' >> "$work/sides.csv"
+	# Without a connection there is still time to divide by.
+	divisor=$(tail -n 1 "$work/sides.csv" | cut -d , -f "$([[ $unit == connection ]] && echo 3 || echo 4)")
+	IFS=$'\t' read -r tag _ ms connections _ <<< "${windows[0]}"
+	symbols=$(symbols_of "$tag" "$row")
+	awk -v row="$row" -v cores="$cores" -v connections="$divisor" -f "$here/profile-functions.awk" \
+		kind=counts "${files[@]}" kind=symbols "$symbols" kind=rooms "$here/profile.rooms" |
+		LC_ALL=C sort -t , -k 9,9gr -k 3,3 >> "$work/functions.csv"
+	# Lines are of one repeat: another set-up has other addresses.
+	first=$dir/lines-$tag.csv
+	[[ -s $first ]] || return 0
+	[[ $unit == connection ]] || connections=$(awk -v ms="$ms" 'BEGIN { print ms / 1000 }')
+	awk -v row="$row" -v cores="$cores" -v top=10 -v connections="$connections" -f "$here/profile-lines.awk" \
+		kind=counts "$first" kind=symbols "$symbols" >> "$work/lines.csv"
+}
+
+preface()
+{
+	local kernel=''
+
+	[[ ! -s $dir/facts.json ]] || kernel=$(jq -r '", Linux \(.guest.kernel // .kernel)"' "$dir/facts.json")
+	echo "Profile: ${rows[0]}${rows[1]:+ against ${rows[1]}}, $cores server cores$kernel"
+	if [[ $clock == sim ]]; then
+		echo "Simulated: an in-order core with caches, constants in model.json. Ratios and places"
+		echo "mean something; absolute values are no prediction for real hardware."
+	else
+		echo "Measured by perf on this machine, all its CPUs; the counts are sampled."
+	fi
+	awk -F , 'NR > 1 && $7 != "" { printf "NOT VALID: %s: %s\n", $1, $7 }' "$work/sides.csv"
+	echo
+}
+
+# The functions with most coherence misses on either side, a column a row
+plot_data()
+{
+	awk -F , -v rows="$(IFS=,; echo "${rows[*]}")" -v key="$plot_key" -v count=15 '
+		NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
+		{
+			f = $c["function"]
+			value[f, $c["row"]] += $c[key]
+			if ($c[key] + 0 > most[f]) most[f] = $c[key] + 0
+		}
+		END {
+			n = split(rows, row, ",")
+			for (k = 1; k <= count; k++) {
+				best = ""
+				for (f in most)
+					if (!(f in done) && most[f] > 0 && (best == "" || most[f] > most[best] ||
+					    (most[f] == most[best] && f < best)))
+						best = f
+				if (best == "")
+					break
+				done[best] = 1
+				line = "\"" best "\""
+				for (i = 1; i <= n; i++)
+					line = line sprintf(" %.4f", value[best, row[i]])
+				print line
+			}
+		}' "$work/functions.csv"
+}
+
+plot()
+{
+	local plot_key=coherence_misses what='Coherence misses' i
+
+	awk -F , 'NR > 1 && $16 != "" { found = 1 } END { exit !found }' "$work/functions.csv" || {
+		plot_key=llc_misses what='LLC misses'
+	}
+	plot_data > "$work/plot"
+	[[ -s $work/plot ]] || return 0
+	{
+		echo "set terminal svg size 1000,560 font 'sans,13' noenhanced"
+		echo "set output '$dir/$name.svg'"
+		echo "set title '$what per $unit, $cores server cores ($clock clock)'"
+		echo "set style data histogram; set style histogram clustered gap 1; set style fill solid 0.8 border -1"
+		echo "set ylabel '$what per $unit'; set yrange [0:*]; set grid ytics"
+		echo "set xtics rotate by -40 nomirror; set rmargin 12; set key top right"
+		printf 'plot '
+		for ((i = 0; i < ${#rows[@]}; i++)); do
+			printf "%s'%s' using %d:xtic(1) title '%s'" "$([[ $i == 0 ]] || echo ', ')" "$work/plot" "$((i + 2))" "${rows[i]}"
+		done
+		echo
+	} | gnuplot 2> "$work/gnuplot.log" || die "gnuplot failed" "$(head -n 2 "$work/gnuplot.log")"
+}
+
+# CSV to JSON: figures as numbers, what is missing as null
+as_json() # FILE
+{
+	jq -Rn '[inputs | split(",")] | .[0] as $names | .[1:] | map([$names, .] | transpose
+		| map({(.[0]): (.[1] | if . == "" then null elif test("^-?[0-9.]+$") then tonumber else . end)}) | add)' "$1"
+}
+
+join_windows
+clock=$(cut -f 2 "$work/windows" | head -n 1)
+unit=connection
+for row in "${rows[@]}"; do
+	windows_of "$row" | awk -F '\t' '{ sum += $4 } END { exit !(sum > 0 || NR == 0) }' || unit=second
+done
+echo 'row,cores,connections,seconds,rate,repeats,why' > "$work/sides.csv"
+echo 'row,cores,function,module,room,use,mark,instructions,cycles,cpi,l1_misses,l2_misses,llc_misses,hitm,upgrades,coherence_misses' > "$work/functions.csv"
+echo 'row,cores,rank,line,va,what,coherence_misses,function,function_coherence_misses,function_hitm' > "$work/lines.csv"
+for row in "${rows[@]}"; do
+	side "$row"
+done
+{
+	preface
+	awk -v top="$top" -v unit="$unit" -f "$here/profile-tables.awk" kind=sides "$work/sides.csv" \
+		kind=functions "$work/functions.csv" kind=lines "$work/lines.csv"
+} > "$dir/$name.txt"
+cp "$work/functions.csv" "$dir/$name.csv"
+cp "$work/lines.csv" "$dir/$name-lines.csv"
+jq -n --arg unit "$unit" --arg clock "$clock" --slurpfile sides <(as_json "$work/sides.csv") \
+	--slurpfile functions <(as_json "$work/functions.csv") --slurpfile lines <(as_json "$work/lines.csv") '
+	{per: $unit, clock: $clock, sides: $sides[0], functions: $functions[0], lines: $lines[0]}' > "$dir/$name.json"
+plot
+printf '%s\n' "$dir/$name"
