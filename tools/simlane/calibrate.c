@@ -28,7 +28,7 @@ static uint64_t begun;
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "Print JSON: constants with their spread, and every pair", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE when all is measured", 0 },
-	{ "quick", 'q', NULL, 0, "A fifth of the samples or less, a second or two", 0 },
+	{ "quick", 'q', NULL, 0, "A twentieth of the samples, in a second", 0 },
 	{ "silent", 's', NULL, 0, "Do not tell what is being measured", 0 },
 	{ 0 }
 };

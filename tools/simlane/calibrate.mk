@@ -3,7 +3,7 @@
 # build/simlane/calibrate: measures the host's constants for the model.
 
 SIMLANE_DIR := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
-SIMLANE_O   ?= $(abspath $(SIMLANE_DIR)/../../build)/simlane
+SIMLANE_O   ?= $(if $(O),$(abspath $(O)),$(abspath $(SIMLANE_DIR)/../../build))/simlane
 
 CALIBRATE_SRCS   := $(wildcard $(SIMLANE_DIR)/calibrate*.c)
 CALIBRATE_CFLAGS := -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -D_GNU_SOURCE

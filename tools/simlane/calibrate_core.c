@@ -5,7 +5,7 @@
  */
 #include "calibrate.h"
 
-#define BATCHES	200
+#define BATCHES	2000
 
 /* Ten additions, each waiting for the one before it: ten cycles. */
 #define ADD10 "add %1, %0\n\tadd %1, %0\n\tadd %1, %0\n\tadd %1, %0\n\tadd %1, %0\n\t" \
@@ -40,7 +40,7 @@ static void pauses(long loops)
 /* Nanoseconds of one of @ops operations that @run does in each loop. */
 static struct cal_stat timed(struct cal_host *host, void (*run)(long), long loops, int ops)
 {
-	int batches = cal_quick ? BATCHES / 10 : BATCHES, count = 0, tries = 0;
+	int batches = cal_quick ? BATCHES / 40 : BATCHES, count = 0, tries = 0;
 	double samples[BATCHES];
 
 	run(loops);

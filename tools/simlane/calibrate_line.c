@@ -22,7 +22,7 @@
 
 #define LINES		128	/* a quarter of L1 */
 #define ROUNDS		200	/* of ping-pong in a batch */
-#define BATCHES		300
+#define BATCHES		2000
 #define PAIRS_MAX	28	/* all of 8 processors; more are sampled */
 
 enum order { WRITE, READ, PINGPONG, EVENT, REST, QUIT };
@@ -206,7 +206,7 @@ static uint64_t time_pingpong(struct duel *duel)
 static struct cal_stat timed(struct cal_host *host, struct duel *duel,
 			     uint64_t (*run)(struct duel *), int ops)
 {
-	int batches = cal_quick ? BATCHES / 10 : BATCHES, count = 0, tries = 0;
+	int batches = cal_quick ? BATCHES / 40 : BATCHES, count = 0, tries = 0;
 	double samples[BATCHES];
 	long theirs = order_and_wait(duel, REST);
 
@@ -347,7 +347,7 @@ static uint64_t time_membarrier(struct duel *duel)
 /* A wake-up there and one back, of sleepers. */
 static struct cal_stat time_wake(struct cal_host *host, struct duel *duel)
 {
-	int batches = cal_quick ? BATCHES / 10 : BATCHES, count = 0;
+	int batches = cal_quick ? BATCHES / 40 : BATCHES, count = 0;
 	double samples[BATCHES];
 	uint64_t one = 1, two = 2, t0;
 

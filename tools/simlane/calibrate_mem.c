@@ -14,7 +14,7 @@
 
 #include "calibrate.h"
 
-#define BATCHES		100
+#define BATCHES		1000
 #define PAGE		4096
 #define PAGES		1024	/* of lines, few enough for the second TLB */
 #define BLOCKS		32	/* of a page, copied */
@@ -124,7 +124,7 @@ static void area_free(struct area *area)
 /* Nanoseconds of a load that @level answers. */
 static struct cal_stat latency(struct cal_host *host, struct area *area, enum level level)
 {
-	int batches = cal_quick ? BATCHES / 5 : BATCHES, count = 0, tries = 0;
+	int batches = cal_quick ? BATCHES / 20 : BATCHES, count = 0, tries = 0;
 	size_t lines = PAGES, stride = PAGE;
 	double samples[BATCHES];
 	void **p;
@@ -159,7 +159,7 @@ static struct cal_stat latency(struct cal_host *host, struct area *area, enum le
 /* Nanoseconds per line of copying whole pages that @level has. */
 static struct cal_stat copying(struct cal_host *host, struct area *area, enum level level)
 {
-	int batches = cal_quick ? BATCHES / 5 : BATCHES, count = 0, tries = 0, i;
+	int batches = cal_quick ? BATCHES / 20 : BATCHES, count = 0, tries = 0, i;
 	int blocks = level == L1 ? 1 : BLOCKS;
 	size_t bytes = (size_t)blocks * PAGE;
 	double samples[BATCHES];

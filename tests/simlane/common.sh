@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the guest's tests of the simulator share.  Sourced.
+
+# What run.sh takes from the guest goes here; the plugin writes here, too.
+RESULTS=/results
+
+# sim_begin CORES: a fine window and the cache model for the first CORES cores
+sim_begin()
+{
+	simlane present 2> /dev/null || skip "not in simulated time: run.sh --clock sim"
+	[[ $(nproc) -gt $1 ]] || skip "$(nproc) processors; this needs $(($1 + 1))"
+	# Us on the last one, so that those under study are left alone.
+	taskset -pc "$(($(nproc) - 1))" $$ > /dev/null
+	simlane cores "$1"
+	simlane pace fine
+	simlane cache on
+	trap sim_end EXIT
+}
+
+sim_end()
+{
+	simlane cache off
+	simlane pace boot
+}
+
+# sim_window TAG MS: measure a window; its object is WINDOW from then on
+sim_window()
+{
+	simlane window "$1" "$2" > "/tmp/window-$1" || return 1
+	WINDOW=$(jq -c --arg tag "$1" 'select(.tag == $tag)' "$RESULTS/windows.jsonl" | tail -n 1)
+	[[ -n $WINDOW ]]
+}
+
+# holds FILTER [ARGUMENT...]: jq's filter holds for WINDOW
+holds()
+{
+	jq -e "${@:2}" "$1" <<< "$WINDOW" > /dev/null || {
+		echo "# $WINDOW"
+		return 1
+	}
+}
