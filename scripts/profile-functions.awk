@@ -87,6 +87,11 @@ function l2_misses(key)
 	return per(key, "l2_miss")
 }
 
+function mmio(key)
+{
+	return ("mmio_read" in present) ? sprintf("%.4f", (sum[key, "mmio_read"] + sum[key, "mmio_write"]) / connections) : ""
+}
+
 END {
 	for (k in known) {
 		split(k, part, SUBSEP)
@@ -116,8 +121,9 @@ END {
 			room = "other"
 		coherence = ("hitm" in present) ? sprintf("%.4f", (sum[k, "hitm"] + sum[k, "upgrade"]) / connections) : ""
 		cpi = ("insn" in present) && sum[k, "insn"] > 0 ? sprintf("%.4f", sum[k, "cycles"] / sum[k, "insn"]) : ""
-		printf "%s,%d,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\n", row, cores, name, module, room,
+		printf "%s,%d,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\n", row, cores, name, module, room,
 			look_up("use", name), look_up("mark", name), per(k, "insn"), per(k, "cycles"), cpi,
-			per(k, "l1_miss"), l2_misses(k), per(k, "dram"), per(k, "hitm"), per(k, "upgrade"), coherence
+			per(k, "l1_miss"), l2_misses(k), per(k, "dram"), per(k, "hitm"), per(k, "upgrade"), coherence,
+			per(k, "locked"), per(k, "spin"), mmio(k)
 	}
 }

@@ -37,6 +37,8 @@ kind == "counts" && FNR == 1 {
 }
 
 kind == "counts" {
+	if ($column["function"] == "[table full]")
+		next
 	line = $column["line"]
 	name = $column["function"]
 	while (sub(/\.(isra|constprop|part|cold|llvm)(\.[0-9]+)*$/, "", name))

@@ -38,31 +38,47 @@ name=profile-$(IFS=-; echo "${rows[*]}")-$cores
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# One line per window: tag, clock, milliseconds, connections, valid, why; what
-# the source wrote, with bench's sample of the same tag joined to it.
+# One line per window: tag, clock, milliseconds, connections, valid, why.  What
+# the source of the counts wrote of it (windows.jsonl), or else what bench.sh
+# made of it: the sample of instructions per connection says how many there were.
 join_windows()
 {
-	local samples='[]'
+	local samples='[]' file tag rate each valid why
 
-	[[ -s $dir/windows.jsonl ]] || die "$dir has no windows.jsonl" \
+	[[ ! -s $dir/results.json ]] || samples=$(jq -c 'group_by([.row, .cores, .repeat]) | map({
+		tag: "\(.[0].row)-\(.[0].cores)-\(.[0].repeat)",
+		rate: (map(select(.metric == "connections_per_second").value) | last // 0),
+		each: (map(select(.metric == "instructions_per_connection").value) | last // 0),
+		valid: (if all(.[]; .valid) then "yes" else "no" end),
+		why: (map(.why) | max // "" | gsub("[,\t]"; ";"))})' "$dir/results.json")
+	if [[ -s $dir/windows.jsonl ]]; then
+		jq -r --argjson samples "$samples" '. as $w | ([$samples[] | select(.tag == $w.tag)] | last) as $s
+			| [$w.tag, ($w.clock // "sim"), $w.virtual_ms,
+			   ($w.connections // (($s.rate // 0) * $w.virtual_ms / 1000)),
+			   ($s.valid // "yes"), ($s.why // "")] | @tsv' "$dir/windows.jsonl" > "$work/windows"
+		return
+	fi
+	while IFS=$'\t' read -r tag rate each valid why; do
+		file=$counts/functions-$tag.csv
+		[[ ! -s $file ]] || awk -F , -v tag="$tag" -v rate="$rate" -v each="$each" -v valid="$valid" -v why="$why" '
+			NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
+			!("group" in c) || $c["group"] == "server" { insn += $c["insn"] }
+			END {
+				n = each > 0 ? insn / each : 0
+				printf "%s\tsim\t%.6f\t%.4f\t%s\t%s\n", tag, rate > 0 ? n * 1000 / rate : 0, n, valid, why
+			}' "$file"
+	done < <(jq -r '.[] | [.tag, .rate, .each, .valid, .why] | @tsv' <<< "$samples") > "$work/windows"
+	[[ -s $work/windows ]] || die "$dir has no counts" \
 		"name a folder that bench.sh --clock sim or profile.sh wrote"
-	[[ ! -s $dir/results.json ]] || samples=$(jq -c \
-		'map(select(.metric == "connections_per_second"))' "$dir/results.json")
-	jq -r --argjson samples "$samples" '. as $w
-		| ([$samples[] | select("\(.row)-\(.cores)-\(.repeat)" == $w.tag)] | last) as $s
-		| [$w.tag, ($w.clock // "sim"), $w.virtual_ms,
-		   ($w.connections // (($s.value // 0) * $w.virtual_ms / 1000)),
-		   (if $s.valid == false then "no" else "yes" end), ($s.why // "" | gsub("[,\t]"; ";"))] | @tsv' \
-		"$dir/windows.jsonl" > "$work/windows"
 }
 
 # The windows of a row that have counts; an invalid one only if all are.
 windows_of() # ROW
 {
-	awk -F '\t' -v prefix="$1-$cores-" -v dir="$dir" '
+	awk -F '\t' -v prefix="$1-$cores-" -v counts="$counts" '
 		index($1, prefix) != 1 || substr($1, length(prefix) + 1) !~ /^[0-9]+$/ { next }
 		{
-			file = dir "/functions-" $1 ".csv"
+			file = counts "/functions-" $1 ".csv"
 			if ((getline line < file) <= 0) next
 			close(file)
 			# A window that was taken again replaces the first.
@@ -76,28 +92,33 @@ windows_of() # ROW
 		}' "$work/windows"
 }
 
-# The symbols that belong to a window: modules move from load to load.
+# The files with the symbols of a window: the kernel's, kept by the run or in
+# the lab's cache, and the modules' that were loaded for it.
 symbols_of() # TAG ROW
 {
-	local file
+	local file found=()
 
-	for file in "$dir/kallsyms-$1" "$dir/kallsyms-$2-$cores" "$dir/kallsyms-$2" "$dir/kallsyms"; do
-		[[ ! -s $file ]] || { printf '%s\n' "$file"; return; }
-		[[ ! -s $file.gz ]] || { gzip -dc "$file.gz" > "$work/kallsyms"; printf '%s\n' "$work/kallsyms"; return; }
+	for file in "$counts/kallsyms-$1" "$counts/kallsyms-$2-$cores" "$counts/kallsyms-$2" "$counts/kallsyms-modules" \
+		    "$counts/kallsyms" "$dir/kallsyms"; do
+		[[ ! -s $file || " ${found[*]} " == *" $file "* ]] || found+=("$file")
 	done
-	echo /dev/null
+	for file in "$CORELANE_CACHE/simulate/$kernel-"*/kallsyms; do
+		[[ ! -s $file || -s $dir/kallsyms || -z $kernel ]] || found+=("$file")
+	done
+	[[ ${#found[@]} -gt 0 ]] || found=(/dev/null)
+	printf '%s\n' "${found[@]}"
 }
 
 # Add a row's side: its repeats together
 side() # ROW
 {
-	local row=$1 windows=() files=() window tag ms connections symbols first divisor
+	local row=$1 windows=() files=() symbols=() window tag ms connections first divisor
 
 	mapfile -t windows < <(windows_of "$row")
 	[[ ${#windows[@]} -gt 0 ]] || die "$dir has no counts of row $row at $cores cores" \
-		"it has: $(find "$dir" -maxdepth 1 -name 'functions-*.csv' -printf '%f\n' | sed 's/^functions-//; s/\.csv$//' | sort | tr '\n' ' ')"
+		"it has: $(find "$counts" -maxdepth 1 -name 'functions-*.csv' -printf '%f\n' | sed 's/^functions-//; s/\.csv$//' | sort | tr '\n' ' ')"
 	for window in "${windows[@]}"; do
-		files+=("$dir/functions-${window%%$'\t'*}.csv")
+		files+=("$counts/functions-${window%%$'\t'*}.csv")
 	done
 	printf '%s\n' "${windows[@]}" | awk -F '\t' -v row="$row" -v cores="$cores" '
 		{ ms += $3; connections += $4; if ($5 != "yes") why = $6 }
@@ -106,27 +127,24 @@ side() # ROW
 	# Without a connection there is still time to divide by.
 	divisor=$(tail -n 1 "$work/sides.csv" | cut -d , -f "$([[ $unit == connection ]] && echo 3 || echo 4)")
 	IFS=$'\t' read -r tag _ ms connections _ <<< "${windows[0]}"
-	symbols=$(symbols_of "$tag" "$row")
+	mapfile -t symbols < <(symbols_of "$tag" "$row")
 	awk -v row="$row" -v cores="$cores" -v connections="$divisor" -f "$here/profile-functions.awk" \
-		kind=counts "${files[@]}" kind=symbols "$symbols" kind=rooms "$here/profile.rooms" |
+		kind=counts "${files[@]}" kind=symbols "${symbols[@]}" kind=rooms "$here/profile.rooms" |
 		LC_ALL=C sort -t , -k 9,9gr -k 3,3 >> "$work/functions.csv"
 	# Lines are of one repeat: another set-up has other addresses.
-	first=$dir/lines-$tag.csv
+	first=$counts/lines-$tag.csv
 	[[ -s $first ]] || return 0
 	[[ $unit == connection ]] || connections=$(awk -v ms="$ms" 'BEGIN { print ms / 1000 }')
 	awk -v row="$row" -v cores="$cores" -v top=10 -v connections="$connections" -f "$here/profile-lines.awk" \
-		kind=counts "$first" kind=symbols "$symbols" >> "$work/lines.csv"
+		kind=counts "$first" kind=symbols "${symbols[@]}" >> "$work/lines.csv"
 }
 
 preface()
 {
-	local kernel=''
-
-	[[ ! -s $dir/facts.json ]] || kernel=$(jq -r '", Linux \(.guest.kernel // .kernel)"' "$dir/facts.json")
-	echo "Profile: ${rows[0]}${rows[1]:+ against ${rows[1]}}, $cores server cores$kernel"
+	echo "Profile: ${rows[0]}${rows[1]:+ against ${rows[1]}}, $cores server cores${kernel:+, Linux $kernel}"
 	if [[ $clock == sim ]]; then
-		echo "Simulated: an in-order core with caches, constants in model.json. Ratios and places"
-		echo "mean something; absolute values are no prediction for real hardware."
+		echo "Simulated: a model of cores and caches with the constants in facts.json. Ratios and"
+		echo "places mean something; absolute values are no prediction for real hardware."
 	else
 		echo "Measured by perf on this machine, all its CPUs; the counts are sampled."
 	fi
@@ -194,6 +212,9 @@ as_json() # FILE
 		| map({(.[0]): (.[1] | if . == "" then null elif test("^-?[0-9.]+$") then tonumber else . end)}) | add)' "$1"
 }
 
+counts=$dir kernel=''
+[[ ! -d $dir/profiles ]] || counts=$dir/profiles
+[[ ! -s $dir/facts.json ]] || kernel=$(jq -r '.guest.kernel // .kernel // ""' "$dir/facts.json")
 join_windows
 clock=$(cut -f 2 "$work/windows" | head -n 1)
 unit=connection
@@ -201,7 +222,7 @@ for row in "${rows[@]}"; do
 	windows_of "$row" | awk -F '\t' '{ sum += $4 } END { exit !(sum > 0 || NR == 0) }' || unit=second
 done
 echo 'row,cores,connections,seconds,rate,repeats,why' > "$work/sides.csv"
-echo 'row,cores,function,module,room,use,mark,instructions,cycles,cpi,l1_misses,l2_misses,llc_misses,hitm,upgrades,coherence_misses' > "$work/functions.csv"
+echo 'row,cores,function,module,room,use,mark,instructions,cycles,cpi,l1_misses,l2_misses,llc_misses,hitm,upgrades,coherence_misses,locked,spins,mmio' > "$work/functions.csv"
 echo 'row,cores,rank,line,va,what,coherence_misses,function,function_coherence_misses,function_hitm' > "$work/lines.csv"
 for row in "${rows[@]}"; do
 	side "$row"

@@ -158,6 +158,9 @@ function totals(    s, line)
 	total_row("  coherence misses", "coherence_misses")
 	total_row("    lines modified elsewhere (hitm)", "hitm")
 	total_row("    upgrades to write", "upgrades")
+	total_row("  locked operations", "locked")
+	total_row("  PAUSE while waiting for a lock", "spins")
+	total_row("  device register accesses", "mmio")
 }
 
 # The function that has most of key among those not yet taken

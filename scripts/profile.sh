@@ -27,6 +27,7 @@ Simulated time (the default) runs the row and "ordinary" in the lab:
   --results DIR    do not run: read the folder of an earlier bench.sh --clock sim
   --out DIR        results folder of the run (default results/profile-DATE)
   --no-setup       do not look for missing tools first
+  --window-ms, --seed, --sim, --switch-hash, --workers, --jobs: as for bench.sh
 
 On a real machine, --perf measures what it does now with hardware counters and
 files it under the name ROW; --against a ROW2 measured before shows both:
@@ -44,12 +45,15 @@ EOF
 }
 
 against='' cores='' kernel=6.12 repeats=1 results='' out='' setup=yes clock=sim
-perf=no seconds=10 cpus='' top=20 format=txt row='' command=()
+bench_options=() perf=no seconds=10 cpus='' top=20 format=txt row='' command=()
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--against | --cores | --kernel | --repeats | --results | --out | --seconds | --cpus | --top | --clock)
 		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
 		declare "${1#--}=$2"; shift 2 ;;
+	--window-ms | --seed | --sim | --switch-hash | --workers | --jobs)
+		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
+		bench_options+=("$1" "$2"); shift 2 ;;
 	--perf) perf=yes; shift ;;
 	--csv | --json) format=${1#--}; shift ;;
 	--no-setup) setup=no; shift ;;
@@ -108,10 +112,9 @@ else
 		results=${out:-$CORELANE_TOP/results/profile-$(date +%Y%m%d-%H%M%S)}
 		sides=$row
 		[[ $against == none ]] || sides=$against,$row
-		options=()
-		[[ $setup == yes ]] || options=(--no-setup)
+		[[ $setup == yes ]] || bench_options+=(--no-setup)
 		run "$CORELANE_TOP/scripts/bench.sh" --clock sim --rows "$sides" --cores "$cores" --repeats "$repeats" \
-			--kernel "$kernel" --out "$results" "${options[@]}" > /dev/null
+			--kernel "$kernel" --out "$results" ${bench_options[@]+"${bench_options[@]}"} > /dev/null
 	fi
 fi
 

@@ -46,14 +46,14 @@ same_columns()
 }
 
 ktap_print_header
-ktap_set_plan 34
+ktap_set_plan 36
 check 'profile.sh --help' bash -c 'scripts/profile.sh --help | grep -q ^usage:'
 check 'no row' refused 'name a row' scripts/profile.sh
 check 'two rows' refused 'one row only' scripts/profile.sh lanes ordinary
 check 'a list of cores' refused "one number, not '1,2'" scripts/profile.sh lanes --cores 1,2
 check 'wall time' refused 'wants --clock sim' scripts/profile.sh lanes --clock wall
 check 'no folder' refused 'there is no folder' scripts/profile.sh lanes --results "$TMP/none"
-check 'a folder without counts' refused 'has no windows.jsonl' scripts/profile.sh lanes --results "$TMP"
+check 'a folder without counts' refused 'has no counts' scripts/profile.sh lanes --results "$TMP"
 check 'a number of cores that was not run' refused 'it has: lanes-8-0 ordinary-8-0' \
 	scripts/profile.sh lanes --cores 4 --results "$counts"
 
@@ -106,6 +106,18 @@ repeat true
 check 'repeats are taken together' all '.sides[0].connections == 200 and (total("ordinary"; "coherence_misses") | is(131.85))'
 repeat false
 check 'an invalid repeat is left out' all '.sides[0].connections == 100 and (total("ordinary"; "coherence_misses") | is(87.9))'
+
+# As bench.sh leaves it: counts in a folder of their own, and the number of
+# connections only by what it says of their instructions.
+mkdir -p "$TMP/bench/profiles"
+cp tests/system/profile/{functions,lines}-* "$TMP/bench/profiles/"
+cp tests/system/profile/kallsyms "$TMP/bench/profiles/kallsyms-modules"
+jq '. + map(.metric = "instructions_per_connection" | .value = {ordinary: 4431, lanes: 4240}[.row])' \
+	tests/system/profile/results.json > "$TMP/bench/results.json"
+check "a bench run's folder" bash -c "scripts/profile-report.sh '$TMP/bench' 8 ordinary lanes > /dev/null"
+json=$TMP/bench/profile-ordinary-lanes-8.json
+check 'connections, from instructions for each' all '[.sides[] | .connections, .rate] == [100, 10000, 200, 20000] and
+	(total("ordinary"; "coherence_misses") | is(87.9))'
 
 mkdir "$TMP/bin" "$TMP/tmp"
 cat > "$TMP/bin/perf" <<'EOF'
