@@ -65,7 +65,7 @@ join_windows()
 			!("group" in c) || $c["group"] == "server" { insn += $c["insn"] }
 			END {
 				n = each > 0 ? insn / each : 0
-				printf "%s\tsim\t%.6f\t%.4f\t%s\t%s\n", tag, rate > 0 ? n * 1000 / rate : 0, n, valid, why
+				printf "%s\tsim\t%.6f\t%.4f\t%s\t%s\n", tag, (rate > 0 ? n * 1000 / rate : 0), n, valid, why
 			}' "$file"
 	done < <(jq -r '.[] | [.tag, .rate, .each, .valid, .why] | @tsv' <<< "$samples") > "$work/windows"
 	[[ -s $work/windows ]] || die "$dir has no counts" \
