@@ -38,6 +38,7 @@ emulator_find()
 	if [[ -f $EMULATOR_CACHE/current/.complete && -x $root/usr/bin/qemu-system-x86_64 ]] &&
 	   ! emulator_system_fits; then
 		QEMU=("$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios")
+		export QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu
 	fi
 	command -v "${QEMU[0]}" > /dev/null || die "QEMU is not installed" "run scripts/setup.sh"
 	# shellcheck disable=SC2034  # read by who sources this file
