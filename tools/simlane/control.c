@@ -20,6 +20,13 @@ static struct control_options opt;
 static char tag[64];
 static size_t tag_len;
 
+#define SYMBOL_TEXT_MAX	(64u << 20)
+
+static struct {
+	char *at;
+	size_t len, room;
+} text;					/* the modules' symbols, as they come */
+
 static struct {
 	bool open;
 	u64 begun;
@@ -99,14 +106,27 @@ void control_first_block(void)
 			qemu_nic_interrupt_gap(opt.nic_gap_ns), opt.nic_gap_ns);
 }
 
-static void load_symbols(void)
+static void add_symbol_text(unsigned int c)
+{
+	char *bigger;
+
+	if (text.len == text.room) {
+		text.room = text.room ? text.room * 2 : 1 << 16;
+		bigger = text.room <= SYMBOL_TEXT_MAX ? realloc(text.at, text.room) : NULL;
+		if (!bigger)
+			control_fatal("the guest's modules have too many symbols");
+		text.at = bigger;
+	}
+	text.at[text.len++] = (char)c;
+}
+
+static void take_symbols(void)
 {
 	struct symbols *s = calloc(1, sizeof(*s));
-	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/kallsyms", opt.out);
-	if (!s || !symbols_load(s, path))
-		control_fatal("the guest left no symbols in %s", path);
+	if (!s || !symbols_load(s, opt.map, text.at, text.len))
+		control_fatal("cannot read %s again", opt.map);
+	text.len = 0;
 	core_set_symbols(s);
 }
 
@@ -228,8 +248,11 @@ void control_mark(struct vcpu *v, unsigned int op, unsigned int arg)
 	case MARK_CACHE:
 		core_set_cache(arg);
 		break;
+	case MARK_SYMBOL_TEXT:
+		add_symbol_text(arg);
+		break;
 	case MARK_SYMBOLS:
-		load_symbols();
+		take_symbols();
 		break;
 	case MARK_SEED:
 		clock_shake(arg);

@@ -22,7 +22,7 @@
 #include "mark.h"
 
 #define SNAPSHOTS	"/tmp/simlane"
-#define KALLSYMS	"/results/kallsyms"
+#define CODE_ROOM	4096
 #define MAX_FILES	32
 
 static const char doc[] =
@@ -80,26 +80,30 @@ static bool present(void)
 	return took >= MARK_PRESENT_CYCLES && took < 2 * MARK_PRESENT_CYCLES;
 }
 
-static bool copy(int from, int to)
-{
-	char buffer[65536];
-	ssize_t n;
-
-	while ((n = read(from, buffer, sizeof(buffer))) > 0)
-		if (write(to, buffer, (size_t)n) != n)
-			return false;
-	return !n;
-}
-
+/*
+ * The modules' functions, told by marks: a file would have to cross to the host
+ * by a device that answers in the host's time, and no two runs were the same.
+ */
 static int symbols(void)
 {
-	int from = open("/proc/kallsyms", O_RDONLY), to = creat(KALLSYMS, 0644);
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[1024];
+	const char *c;
 
-	if (from < 0 || to < 0 || !copy(from, to))
-		return fail("cannot copy /proc/kallsyms to " KALLSYMS);
-	close(from);
-	close(to);
-	mark(MARK_SYMBOLS, 0);
+	if (!file)
+		return fail("/proc/kallsyms");
+	while (fgets(line, sizeof(line), file)) {
+		if (!strchr(line, '['))
+			continue;
+		for (c = line; *c; c++) {
+			put_mark(MARK_SYMBOL_TEXT, (unsigned char)*c);
+			if (code_len + 16 > CODE_ROOM)
+				run_marks();
+		}
+	}
+	fclose(file);
+	put_mark(MARK_SYMBOLS, 0);
+	run_marks();
 	return 0;
 }
 
@@ -256,7 +260,7 @@ int main(int argc, char **argv)
 {
 	const struct argp argp = { .parser = parse, .args_doc = "COMMAND [ARGUMENT...]", .doc = doc };
 
-	code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+	code = mmap(NULL, CODE_ROOM, PROT_READ | PROT_WRITE | PROT_EXEC,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (code == MAP_FAILED)
 		return fail("cannot make code");

@@ -8,7 +8,8 @@ enum mark {
 	MARK_PACE,		/* 0: coarse window, 1: fine */
 	MARK_CORES,		/* the first ARG cores are under study */
 	MARK_CACHE,		/* memory accesses are looked at (1) or not (0) */
-	MARK_SYMBOLS,		/* kallsyms in the results folder is new */
+	MARK_SYMBOL_TEXT,	/* one more character of the modules' symbols */
+	MARK_SYMBOLS,		/* and that was all of them */
 	MARK_SEED,		/* shake the cores' clocks */
 	MARK_TAG,		/* one more character of the window's name; 0: none */
 	MARK_BEGIN,		/* a window begins */

@@ -17,14 +17,13 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 /* Window: half a microsecond would do (see the Q sweep); a fifth costs little. */
 static struct control_options options = { .fine = 500, .coarse = 250000 };
-static const char *map;
 
 static bool parse(const char *name, const char *value)
 {
 	char *end;
 
 	if (!strcmp(name, "map")) {
-		map = value;
+		options.map = value;
 	} else if (!strcmp(name, "out")) {
 		options.out = value;
 	} else if (!strcmp(name, "model")) {
@@ -84,7 +83,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 		if (!value || !parse(argv[i], value))
 			control_fatal("bad value in option %s", argv[i]);
 	}
-	if (!map || !options.out || !options.ram_bytes)
+	if (!options.map || !options.out || !options.ram_bytes)
 		control_fatal("options map=, out=, model= and ram= are needed");
 	if (!model_complete())
 		control_fatal("%s", model_error());
@@ -93,13 +92,14 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 	if (!qemu_attach((unsigned int)info->system.max_vcpus))
 		control_fatal("this QEMU cannot serve: %s (--clock wall works with any)",
 			      qemu_error());
-	if (!symbols || !symbols_load(symbols, map))
-		control_fatal("%s is no kernel symbol table with addresses", map);
+	if (!symbols || !symbols_load(symbols, options.map, NULL, 0))
+		control_fatal("%s is no kernel symbol table with addresses",
+			      options.map);
 	costs.idle_exit = model_ticks(model.idle_exit);
 	costs.ipi = model_ticks(model.ipi);
 	clock_init(model.ghz, CLOCK_TICKS(options.coarse), &costs);
 	if (!core_init(id, symbols, options.ram_bytes))
-		control_fatal("%s names no cpu_idle_poll, or memory is short", map);
+		control_fatal("%s names no cpu_idle_poll, or memory is short", options.map);
 	control_init(&options);
 	qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init);
 	return 0;

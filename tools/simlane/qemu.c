@@ -425,16 +425,18 @@ struct nic_timer {
 	void *core;
 };
 
-enum { NIC_UNIT_NS = 256, NIC_FLOOR_UNITS = 500, REG_ITR = 0xc4 / 4, REG_EITR = 0x1680 / 4 };
+enum { NIC_UNIT_NS = 256, NIC_FLOOR_UNITS = 500, REG_ITR = 0xc4 / 4, REG_EITR = 0xe8 / 4 };
 
 static int soften_nic(void *obj, void *opaque)
 {
 	struct { unsigned int ns, found; } *arg = opaque;
-	size_t size = malloc_usable_size(obj), at;
 	struct nic_timer *t;
+	size_t size, at;
 
 	if (strcmp(q.object_get_typename(obj), "e1000e"))
 		return 0;
+	/* a device of its own, so on the heap: most other objects are not */
+	size = malloc_usable_size(obj);
 	for (at = 0; at + sizeof(*t) <= size; at += sizeof(void *)) {
 		t = (struct nic_timer *)((char *)obj + at);
 		if (t->unit_ns != NIC_UNIT_NS || (char *)t->core < (char *)obj ||

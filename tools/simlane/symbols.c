@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The guest kernel's functions.  Debian's System.map is empty, so the table
- * comes from the guest's own /proc/kallsyms, modules included.
+ * comes from the guest's own /proc/kallsyms: the kernel's functions from an
+ * earlier boot, the modules' from this one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,35 +33,48 @@ static bool add(struct symbols *s, unsigned int *room, u64 start, const char *na
 	return s->sym[s->count++].name;
 }
 
+static void read_lines(struct symbols *s, unsigned int *room, FILE *file)
+{
+	char line[1024], name[512], module[256], full[800], type;
+	unsigned long long at;
+	int fields;
+
+	while (fgets(line, sizeof(line), file)) {
+		fields = sscanf(line, "%llx %c %511s %255s", &at, &type, name, module);
+		if (fields < 3 || !(at >> 63) || !strchr("tTwW", type))
+			continue;
+		snprintf(full, sizeof(full), fields > 3 ? "%s %s" : "%s", name, module);
+		if (!add(s, room, at, full))
+			break;
+	}
+}
+
 /**
  * symbols_load() - read a table
  * @s: where to
  * @path: a file as /proc/kallsyms
+ * @more: further lines of the same form, or NULL
+ * @more_len: bytes of @more
  *
  * Return: false if it cannot be read or shows no addresses.
  */
-bool symbols_load(struct symbols *s, const char *path)
+bool symbols_load(struct symbols *s, const char *path, char *more, size_t more_len)
 {
 	FILE *file = fopen(path, "r");
-	char line[1024], name[512], module[256], full[800], type;
 	unsigned int room = 0;
-	unsigned long long at;
-	int fields;
 
 	memset(s, 0, sizeof(*s));
 	if (!file)
 		return false;
 	add(s, &room, 0, "[user]");
 	add(s, &room, 0xffff800000000000ULL, "[kernel]");
-	while (fgets(line, sizeof(line), file)) {
-		fields = sscanf(line, "%llx %c %511s %255s", &at, &type, name, module);
-		if (fields < 3 || !(at >> 63) || !strchr("tTwW", type))
-			continue;
-		snprintf(full, sizeof(full), fields > 3 ? "%s %s" : "%s", name, module);
-		if (!add(s, &room, at, full))
-			break;
-	}
+	read_lines(s, &room, file);
 	fclose(file);
+	file = more_len ? fmemopen(more, more_len, "r") : NULL;
+	if (file) {
+		read_lines(s, &room, file);
+		fclose(file);
+	}
 	if (s->count < 1000) {
 		symbols_free(s);
 		return false;

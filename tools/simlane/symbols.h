@@ -18,7 +18,7 @@ struct symbols {
 	} *sym;
 };
 
-bool symbols_load(struct symbols *s, const char *path);
+bool symbols_load(struct symbols *s, const char *path, char *more, size_t more_len);
 void symbols_free(struct symbols *s);
 unsigned int symbols_find(const struct symbols *s, u64 address);
 bool symbols_range(const struct symbols *s, const char *name, u64 *start, u64 *end);
