@@ -8,6 +8,7 @@
  * those whose caches are modelled.
  */
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,22 @@ double kc_miss(const char *name)
 }
 
 /**
+ * kc_ok() - report one test
+ * @good: whether it passed
+ * @fmt: its name, printf style
+ */
+void kc_ok(bool good, const char *fmt, ...)
+{
+	char name[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	ktap_ok(good, "%s", name);
+}
+
+/**
  * kc_near() - is a value what it should be?
  * @value: it
  * @expected: what it should be
@@ -76,7 +93,7 @@ bool kc_near(double value, double expected, double percent, double cycles)
  */
 void kc_expect(const char *name, double value, double expected, double percent)
 {
-	ktap_ok(kc_near(value, expected, percent, 0), "%s: %.3f cycles, the model says %.3f",
+	kc_ok(kc_near(value, expected, percent, 0), "%s: %.3f cycles, the model says %.3f",
 		name, value, expected);
 }
 

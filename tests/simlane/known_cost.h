@@ -15,11 +15,12 @@
 /* How many each room makes. */
 #define KC_CORE_TESTS	5
 #define KC_MEMORY_TESTS	8
-#define KC_PAIR_TESTS	8
+#define KC_PAIR_TESTS	9
 #define KC_TIME_TESTS	5
 
 double kc_model(const char *name);
 double kc_miss(const char *name);
+void kc_ok(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool kc_near(double value, double expected, double percent, double cycles);
 void kc_expect(const char *name, double value, double expected, double percent);
 void kc_cache(bool on);

@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 
 #include "known_cost.h"
-#include "ktap.h"
 
 struct walk {
 	void **at;
@@ -46,9 +45,9 @@ static void levels(size_t l1, size_t l2, size_t llc)
 	kc_ring(mem, far / KC_LINE, 97);
 	kc_cache(true);
 	took = load(mem, l1 / 2, 80000);
-	ktap_ok(kc_near(took, 0, 0, 0.02), "a load from L1: %.3f cycles beyond its instruction", took);
+	kc_ok(kc_near(took, 0, 0, 0.02), "a load from L1: %.3f cycles beyond its instruction", took);
 	took = load(mem, l2 / 4, 80000);
-	ktap_ok(kc_near(took, kc_miss("l2_hit"), 1, 0.02),
+	kc_ok(kc_near(took, kc_miss("l2_hit"), 1, 0.02),
 		"a load from L2: %.3f cycles, the model says %.3f", took, kc_miss("l2_hit"));
 	kc_expect("a load from the last level", load(mem, near, 80000), kc_miss("llc_hit"), 1);
 	kc_expect("a load from memory", load(mem, far, 80000), kc_miss("dram"), 1);
@@ -86,7 +85,7 @@ static void copies(size_t l1, size_t l2)
 
 	took = kc_least(copy, &c, 20);
 	expected = c.bytes / bytes;
-	ktap_ok(kc_near(took, expected, 2, 40), "a copy of %zu bytes within L1: %.0f cycles, the model says %.0f",
+	kc_ok(kc_near(took, expected, 2, 40), "a copy of %zu bytes within L1: %.0f cycles, the model says %.0f",
 		c.bytes, took, expected);
 	/* Four L2s of source, as many of destination: both come from the last level. */
 	for (c.block = 4096; c.block <= 65536; c.block *= 16) {
@@ -94,7 +93,7 @@ static void copies(size_t l1, size_t l2)
 		copy(&c);
 		took = kc_least(copy, &c, 3) / (c.bytes / c.block);
 		expected = c.block / bytes + 2.0 * c.block / KC_LINE * kc_model("llc_hit") / overlap;
-		ktap_ok(kc_near(took, expected, 2, 40),
+		kc_ok(kc_near(took, expected, 2, 40),
 			"a copy of %zu bytes from and to the last level: %.0f cycles, the model says %.0f",
 			c.block, took, expected);
 	}
@@ -117,7 +116,7 @@ static void own_line(void)
 	for (i = 0; i < 256; i++)
 		((volatile uint64_t *)(mem + i * KC_LINE))[1] = i;
 	took = kc_tsc() - begun;
-	ktap_ok(took < 256 * 10, "a store to a line that the core alone has read: %.1f cycles in all",
+	kc_ok(took < 256 * 10, "a store to a line that the core alone has read: %.1f cycles in all",
 		took / 256.0);
 	munmap(mem, 1 << 20);
 }

@@ -2,6 +2,7 @@
 /*
  * One clock: the time-stamp counter, the kernel's clocks and its timers agree.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "known_cost.h"
-#include "ktap.h"
 
 #define WAITS 40
 
@@ -43,9 +43,9 @@ static void one_second(void)
 	ticks = kc_tsc() - ticks;
 	mono = seconds(CLOCK_MONOTONIC) - mono;
 	real = seconds(CLOCK_REALTIME) - real;
-	ktap_ok(kc_near(mono, 1, 0.1, 0), "sleep 1: %.6f s by the monotonic clock", mono);
-	ktap_ok(kc_near(real, 1, 0.1, 0), "sleep 1: %.6f s by the wall clock", real);
-	ktap_ok(kc_near(ticks * 1e-9 / mono, ghz, 0.1, 0),
+	kc_ok(kc_near(mono, 1, 0.1, 0), "sleep 1: %.6f s by the monotonic clock", mono);
+	kc_ok(kc_near(real, 1, 0.1, 0), "sleep 1: %.6f s by the wall clock", real);
+	kc_ok(kc_near(ticks * 1e-9 / mono, ghz, 0.1, 0),
 		"the time-stamp counter runs at %.5f GHz, the model says %.5f", ticks * 1e-9 / mono, ghz);
 }
 
@@ -79,7 +79,7 @@ static void punctual(const char *name, void (*wait)(int fd), int fd)
 		late[i] = (seconds(CLOCK_MONOTONIC) - begun) * 1e6 - 100;
 	}
 	qsort(late, WAITS, sizeof(*late), compare);
-	ktap_ok(late[0] >= 0 && late[WAITS / 2] <= KERNEL_US + window,
+	kc_ok(late[0] >= 0 && late[WAITS / 2] <= KERNEL_US + window,
 		"%s of 100 us: never early, late by %.2f us (%.2f to %.2f)", name, late[WAITS / 2],
 		late[0], late[WAITS - 1]);
 }
