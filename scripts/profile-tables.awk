@@ -264,11 +264,14 @@ function by_room(    i, n, r, names, used)
 
 function table4_row(text, name, f, group,    s)
 {
-	printf "%-30s %-32s", text, name
+	printf "%-24s %-30s", text, name
 	for (s = 1; s <= sides; s++)
-		printf " %10s %10s %7s", show(group == "" ? of(s, f, miss_by) : of_group(s, group, miss_by)),
-			show(group == "" ? of(s, f, "coherence_misses") : of_group(s, group, "coherence_misses")),
-			show(group == "" ? cpi_of(s, f) : of_group(s, group, "cpi"))
+		if (group == "")
+			printf " %9s %9s %9s %6s", show(of(s, f, "l1_misses")), show(of(s, f, miss_by)),
+				show(of(s, f, "coherence_misses")), show(cpi_of(s, f))
+		else
+			printf " %9s %9s %9s %6s", show(of_group(s, group, "l1_misses")), show(of_group(s, group, miss_by)),
+				show(of_group(s, group, "coherence_misses")), show(of_group(s, group, "cpi"))
 	printf "\n"
 }
 
@@ -281,32 +284,43 @@ function by_use(    i, j, n, uses, text, s, f, c, first, rows)
 		first = 1
 		for (j = 1; j <= functions; j++) {
 			f = fn[j]
-			if (use[f] != uses[i] || of(1, f, miss_by) + of(2, f, miss_by) < 0.005)
+			if (use[f] != uses[i])
+				continue
+			for (s = 1; s <= sides; s++)
+				for (c in present)
+					sum[s, "table 4", c] += of(s, f, c)
+			if (!worth(f))
 				continue
 			if (!rows++)
 				table4_head()
 			table4_row(first ? text[i] : "", title(f), f, "")
 			first = 0
-			for (s = 1; s <= sides; s++)
-				for (c in present)
-					sum[s, "table 4", c] += of(s, f, c)
 		}
 	}
 	if (!rows)
 		return
-	print rule(63 + 30 * sides)
-	table4_row("total, and CPI of all", "", "", "table 4")
+	print rule(55 + 37 * sides)
+	table4_row("all such, and their CPI", "", "", "table 4")
+}
+
+# Does it miss often enough on a side for a line of its own?
+function worth(f,    s)
+{
+	for (s = 1; s <= sides; s++)
+		if (of(s, f, "l1_misses") >= 1 || of(s, f, miss_by) >= 0.2 || of(s, f, "coherence_misses") >= 0.1)
+			return 1
+	return 0
 }
 
 function table4_head(    s)
 {
-	printf "\nTable 4. The TCP functions by purpose, per %s\n%-63s", unit, ""
+	printf "\nTable 4. The TCP functions by purpose, per %s\n%-55s", unit, ""
 	for (s = 1; s <= sides; s++)
-		printf " %-29s", side[s]
-	printf "\n%-30s %-32s", "purpose", "function"
+		printf " %36s", side[s]
+	printf "\n%-24s %-30s", "purpose", "function"
 	for (s = 1; s <= sides; s++)
-		printf " %10s %10s %7s", miss_name, "coherence", "CPI"
-	printf "\n%s\n", rule(63 + 30 * sides)
+		printf " %9s %9s %9s %6s", "L1 misses", miss_name, "coherence", "CPI"
+	printf "\n%s\n", rule(55 + 37 * sides)
 }
 
 function contended(s,    k, n, i, best, text)
@@ -338,7 +352,7 @@ END {
 	# the source tells them apart.
 	miss_by = ("l2_misses" in present) ? "l2_misses" : "llc_misses"
 	miss_name = (miss_by == "l2_misses") ? "L2 misses" : "LLC misses"
-	sort_by = ("coherence_misses" in present) ? "coherence_misses" : miss_by
+	sort_by = (sum[1, "all", "coherence_misses"] + sum[2, "all", "coherence_misses"] > 0) ? "coherence_misses" : miss_by
 	sort_name = (sort_by == "coherence_misses") ? "coherence misses" : miss_name
 	for (s = 1; s <= sides; s++)
 		short[s] = substr(side[s], 1, 8)

@@ -82,7 +82,7 @@ check 'purposes of table 4' all '[fn("ordinary"; "tcp_v4_rcv", "tcp_v4_conn_requ
 check 'table 2: most misses first, the way out marked' bash -c "
 	grep -A 3 '^Table 2. ordinary' '${json%.json}.txt' | tail -n 1 | grep -qE '^kernel +__dev_queue_xmit \(\*\) +20.0 +19.0 +4.00 +600'"
 check 'table 3: our transmit function is there' printed '^bonding +bond_xmit_cpu_bound \(\*\) +0.00 +0.00 +1.50 +30.0'
-check 'table 4: sum and CPI of both sides' printed '^total, and CPI of all +27.5 +27.4 +2.14 +2.30 +0.30 +1.40$'
+check 'table 4: sum and CPI of both sides' printed '^all such, and their CPI +40.0 +27.5 +27.4 +2.14 +17.0 +2.30 +0.30 +1.40$'
 check 'side by side: the largest difference' printed '^try_to_wake_up +20.0 +4.00 +15.0 +0.30 +21.0 +0.20 +-20.8 '
 check 'contended lines: order, and who' all '[.lines[] | select(.row == "ordinary") | [.rank, .function, .function_coherence_misses]][0:4] ==
 	[[1, "inet_csk_accept", 8], [1, "__inet_lookup_listener", 4], [1, "tcp_v4_rcv", 1], [2, "__dev_queue_xmit", 5]]'
