@@ -33,18 +33,27 @@ static u64 lines;
 #define OWNER(d)	((d) >> CACHE_MAX_CORES)	/* core + 1, 0 for none */
 #define OWNED(core)	((1ULL << (core)) | (u64)((core) + 1) << CACHE_MAX_CORES)
 
+/* Put @tag first, the others before @way behind it; return what was at @way. */
+static inline u32 put_first(u32 *set, unsigned int way, u32 tag)
+{
+	u32 out = set[way];
+
+	for (; way; way--)
+		set[way] = set[way - 1];
+	set[0] = tag;
+	return out;
+}
+
 /* Is @tag in the set?  If so it becomes the most recent. */
 static inline bool touch(u32 *set, unsigned int ways, u32 tag)
 {
 	unsigned int way;
 
-	if (set[0] == tag)
-		return true;
-	for (way = 1; way < ways; way++) {
+	for (way = 0; way < ways; way++) {
 		if (set[way] != tag)
 			continue;
-		memmove(set + 1, set, way * sizeof(*set));
-		set[0] = tag;
+		if (way)
+			put_first(set, way, tag);
 		return true;
 	}
 	return false;
@@ -53,11 +62,7 @@ static inline bool touch(u32 *set, unsigned int ways, u32 tag)
 /* Put @tag first; return what falls out. */
 static inline u32 push(u32 *set, unsigned int ways, u32 tag)
 {
-	u32 out = set[ways - 1];
-
-	memmove(set + 1, set, (ways - 1) * sizeof(*set));
-	set[0] = tag;
-	return out;
+	return put_first(set, ways - 1, tag);
 }
 
 static inline void drop(u32 *set, unsigned int ways, u32 tag)

@@ -29,14 +29,46 @@ static unsigned int cores;
 static u64 idle_start, idle_end;	/* the kernel's polling loop */
 static u64 ram;
 
-/* A translated block's price; lives until QEMU throws its blocks away. */
+/*
+ * A translated block's price, packed into the one word that its callback gets:
+ * to follow a pointer would cost more than all else the callback does.
+ */
+#define BLOCK_TICKS_BITS	26
+#define BLOCK_INSNS_BITS	10
+#define BLOCK_LOCKED_BITS	8
+#define BLOCK_SYMBOL_BITS	20
+
 struct block {
-	u32 insns, locked, symbol;
-	u32 ticks;
-	struct block *older;
+	u32 ticks, insns, locked, symbol;
 };
 
-static struct block *blocks;
+static u64 least(u64 value, unsigned int bits)
+{
+	return value < (1ULL << bits) ? value : (1ULL << bits) - 1;
+}
+
+static void *pack(const struct block *b)
+{
+	u64 word = least(b->symbol, BLOCK_SYMBOL_BITS);
+
+	word = word << BLOCK_LOCKED_BITS | least(b->locked, BLOCK_LOCKED_BITS);
+	word = word << BLOCK_INSNS_BITS | least(b->insns, BLOCK_INSNS_BITS);
+	word = word << BLOCK_TICKS_BITS | least(b->ticks, BLOCK_TICKS_BITS);
+	return (void *)(uintptr_t)word;
+}
+
+static inline struct block unpack(const void *udata)
+{
+	u64 word = (uintptr_t)udata;
+
+	return (struct block){
+		.ticks = word & ((1u << BLOCK_TICKS_BITS) - 1),
+		.insns = word >> BLOCK_TICKS_BITS & ((1u << BLOCK_INSNS_BITS) - 1),
+		.locked = word >> (BLOCK_TICKS_BITS + BLOCK_INSNS_BITS) &
+			((1u << BLOCK_LOCKED_BITS) - 1),
+		.symbol = (u32)(word >> (64 - BLOCK_SYMBOL_BITS)),
+	};
+}
 
 static struct {
 	u64 miss[2][16];		/* [string move][cache_access()'s result] */
@@ -95,29 +127,29 @@ static void init_costs(void)
 
 static void on_block(unsigned int index, void *udata)
 {
-	const struct block *b = udata;
+	const struct block b = unpack(udata);
 	struct vcpu *v = clock_current();
 
 	(void)index;
-	v->insns += b->insns;
-	clock_charge(v, b->ticks);
+	v->insns += b.insns;
+	clock_charge(v, b.ticks);
 }
 
 static void on_block_profiled(unsigned int index, void *udata)
 {
-	const struct block *b = udata;
+	const struct block b = unpack(udata);
 	struct vcpu *v = clock_current();
 	u64 *row;
 
 	(void)index;
-	v->insns += b->insns;
+	v->insns += b.insns;
 	if (v->modelled) {
-		row = profile_rows[b->symbol];
-		row[PROFILE_insn] += b->insns;
-		row[PROFILE_cycles] += b->ticks;
-		row[PROFILE_locked] += b->locked;
+		row = profile_rows[b.symbol];
+		row[PROFILE_insn] += b.insns;
+		row[PROFILE_cycles] += b.ticks;
+		row[PROFILE_locked] += b.locked;
 	}
-	clock_charge(v, b->ticks);
+	clock_charge(v, b.ticks);
 }
 
 /* A device register, or the interrupt controller every core has. */
@@ -352,49 +384,20 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	u64 pc = qemu_plugin_tb_vaddr(tb), ticks;
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 	bool idle = pc >= idle_start && pc < idle_end;
-	struct block *b;
+	struct block b = { .insns = (u32)n, .symbol = symbols_find(syms, pc) };
 
 	(void)id;
 	if (unlikely(!qemu_running))
 		control_first_block();
-	b = malloc(sizeof(*b));
-	if (!b)
-		control_fatal("out of memory");
-	*b = (struct block){
-		.insns = (u32)n, .symbol = symbols_find(syms, pc), .older = blocks,
-	};
-	blocks = b;
 	ticks = n * cost.insn;
-	if (interrupt_entry(pc, b->symbol))
+	if (interrupt_entry(pc, b.symbol))
 		ticks += cost.irq_entry;
 	for (i = 0; i < n; i++)
-		ticks += translate_insn(qemu_plugin_tb_get_insn(tb, i), b, idle);
-	b->ticks = (u32)ticks;
+		ticks += translate_insn(qemu_plugin_tb_get_insn(tb, i), &b, idle);
+	b.ticks = (u32)least(ticks, BLOCK_TICKS_BITS);
 	if (!idle)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, cache_on ? on_block_profiled : on_block,
-						     QEMU_PLUGIN_CB_NO_REGS, b);
-}
-
-static void free_blocks(void)
-{
-	struct block *b;
-
-	while ((b = blocks)) {
-		blocks = b->older;
-		free(b);
-	}
-}
-
-static void on_flush(qemu_plugin_id_t id)
-{
-	(void)id;
-	free_blocks();
-}
-
-static void register_callbacks(qemu_plugin_id_t id)
-{
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
-	qemu_plugin_register_flush_cb(id, on_flush);
+						     QEMU_PLUGIN_CB_NO_REGS, pack(&b));
 }
 
 static bool find_idle_loop(void)
@@ -402,19 +405,23 @@ static bool find_idle_loop(void)
 	return symbols_range(syms, "cpu_idle_poll", &idle_start, &idle_end);
 }
 
+static bool symbols_fit(void)
+{
+	return syms->count < 1u << BLOCK_SYMBOL_BITS;
+}
+
 /* All vCPUs are out of translated code, which is gone. */
 static void on_reset(qemu_plugin_id_t id)
 {
-	free_blocks();
 	if (next_syms) {
 		symbols_free(syms);
 		free(syms);
 		syms = next_syms;
 		next_syms = NULL;
-		if (!profile_init(syms->count) || !find_idle_loop())
+		if (!symbols_fit() || !profile_init(syms->count) || !find_idle_loop())
 			control_fatal("the guest's new symbols are of no use");
 	}
-	register_callbacks(id);
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 }
 
 /**
@@ -431,13 +438,13 @@ bool core_init(qemu_plugin_id_t id, struct symbols *symbols, u64 ram_bytes)
 	syms = symbols;
 	ram = ram_bytes;
 	init_costs();
-	if (!find_idle_loop() || !profile_init(syms->count))
+	if (!find_idle_loop() || !symbols_fit() || !profile_init(syms->count))
 		return false;
 	/* RAM above the hole below 4 GiB has addresses past its size */
 	if (!cache_init(ram_bytes + (4ULL << 30), (unsigned int)model.l1_kb,
 			(unsigned int)model.l2_kb, (unsigned int)model.llc_kb))
 		return false;
-	register_callbacks(id);
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	return true;
 }
 
