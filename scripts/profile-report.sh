@@ -229,8 +229,8 @@ for row in "${rows[@]}"; do
 done
 {
 	preface
-	awk -v top="$top" -v unit="$unit" -f "$here/profile-tables.awk" kind=sides "$work/sides.csv" \
-		kind=functions "$work/functions.csv" kind=lines "$work/lines.csv"
+	awk -v top="$top" -v unit="$unit" -f "$here/profile-sides.awk" -f "$here/profile-tables.awk" \
+		kind=sides "$work/sides.csv" kind=functions "$work/functions.csv" kind=lines "$work/lines.csv"
 } > "$dir/$name.txt"
 cp "$work/functions.csv" "$dir/$name.csv"
 cp "$work/lines.csv" "$dir/$name-lines.csv"
