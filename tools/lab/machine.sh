@@ -42,6 +42,7 @@ machine_accel()
 	tcg) machine=(-M q35 -accel 'tcg,thread=multi' -cpu max) ;;
 	*) usage_error "--accel wants tcg, kvm or auto" ;;
 	esac
+	machine+=(-device virtio-rng-pci)
 }
 
 # Network cards are functions of a few PCI slots, for there are not slots for

@@ -132,7 +132,6 @@ boot()
 		-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \
 		-kernel "$kernel_file" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 corelane.accel=$accel corelane.clock=$clock corelane.qemu=$QEMU_VERSION $append" \
-		-device virtio-rng-pci \
 		-fsdev "local,id=results,path=$results,security_model=none" \
 		-device virtio-9p-pci,fsdev=results,mount_tag=results \
 		"${devices[@]}" < /dev/null 2> "$results/qemu.log" &
