@@ -118,6 +118,16 @@ void clock_start(void)
 }
 
 /**
+ * clock_is_vcpu_thread() - does the caller run vCPUs?
+ *
+ * Return: true in the thread that called clock_start().
+ */
+bool clock_is_vcpu_thread(void)
+{
+	return vcpu_thread;
+}
+
+/**
  * clock_set_window() - how far a core may run ahead
  * @w: ticks
  */

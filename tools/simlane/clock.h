@@ -68,6 +68,7 @@ void clock_init(double ghz, u64 window, const struct clock_costs *costs);
 void clock_add_vcpu(unsigned int index);
 const struct qemu_clock_ops *clock_ops(void);
 void clock_start(void);
+bool clock_is_vcpu_thread(void);
 void clock_set_window(u64 window);
 u64 clock_window(void);
 void clock_shake(u64 seed);

@@ -295,12 +295,15 @@ static void on_mark(unsigned int index, void *udata)
  * @gpa: guest physical address, bytes
  * @len: bytes
  * @write: the device writes
+ *
+ * A device that works in QEMU's main loop (a disk, 9p) is not seen: the caches
+ * belong to the vCPU thread.
  */
 void core_dma_access(u64 gpa, size_t len, bool write)
 {
 	u64 line, last;
 
-	if (!cache_on)
+	if (!cache_on || !clock_is_vcpu_thread())
 		return;
 	last = (gpa + len - 1) >> CACHE_LINE_SHIFT;
 	for (line = gpa >> CACHE_LINE_SHIFT; line <= last; line++) {
