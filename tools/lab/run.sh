@@ -175,11 +175,15 @@ for try in 1 2 3; do
 	[[ ! -f $console ]] || cp "$console" "$results/console-try$try.log"
 	say "run.sh: $reason (try $try of 3)"
 done
-# What QEMU said last, but for the parts of it that are not installed.
+
+# Why QEMU ended, in its own words or simlane's; both also speak of what is in
+# order, and of parts that are not installed.
 last_words()
 {
-	grep -vE 'module|same build' "$results/qemu.log" | tail -n 1
+	grep -vE ': failed to .* module|^Only modules from the same build|: warning: |^simlane: .* set to ' \
+		"$results/qemu.log" | tail -n 1 | grep . || echo 'QEMU said nothing'
 }
+
 if [[ $status == 124 ]]; then
 	die "the guest did not finish in $timeout s" "see $console, or give it more with --timeout"
 elif [[ $up == no ]]; then
