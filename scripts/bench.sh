@@ -7,8 +7,10 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-ALL_ROWS=(ordinary bond-l34 lanes)
+# shellcheck source-path=SCRIPTDIR source=../tools/lab/emulator.sh
+. "$CORELANE_TOP/tools/lab/emulator.sh"
+# shellcheck source-path=SCRIPTDIR source=bench-rows.sh
+. "$CORELANE_TOP/scripts/bench-rows.sh"
 
 usage()
 {
@@ -17,16 +19,28 @@ usage: sudo scripts/bench.sh [options]
 
 Boot a Debian kernel in QEMU with the topology of the flow-parallelism paper
 (one e1000e per lane, a link-aggregating switch, clients behind it), load our
-modules, and measure connections per second with ab over 1, 2 and 4 server
-cores, for each row.  What is missing on this machine is installed first.
+modules, and measure connections per second with ab over a growing number of
+server cores, for each row.  What is missing on this machine is installed first.
 
-  --cores LIST     server cores to measure (default 1,2,4; at most 16)
-  --rows LIST      rows to measure (default: all; see --list)
-  --repeats N      how often each point is measured, interleaved (default 5)
-  --seconds N      length of a measurement (default 3)
+  --clock CLOCK    sim (default): simulated time, every guest core with a clock
+                   and caches of its own, so that scaling shows; needs QEMU 10.
+                   wall: wall time; shows that the parts work, not how they scale
+  --cores LIST     server cores to measure (sim: 1,2,4,8, at most 32;
+                   wall: 1,2,4, at most 16)
+  --rows LIST      rows to measure, or "all" (see --list)
+  --repeats N      how often each point is measured (default 5)
   --kernel LINE    Debian kernel, 6.1 or 6.12 (default 6.12)
-  --workers N      lighttpd workers per lane in row lanes (default 2, the
-                   paper's best)
+  --switch-hash H  what the switch spreads flows by: layer2+3 (default; other
+                   than the server's own hash, as real switches) or layer3+4
+  --workers N      lighttpd workers per lane in rows with a server per core
+                   (sim: 1; wall: 2)
+  --file-size N    bytes of the file that is asked for (default 128)
+  --window-ms N    sim: length of a measurement in simulated time, from four
+                   cores on; fewer get longer ones (default 20)
+  --seed N         sim: the first repeat's seed; others follow (default 1)
+  --sim OPTIONS    sim: more options for the simulator, OPTION=VALUE,...
+  --jobs N         sim: guests to run at a time, a host core each (default: all)
+  --seconds N      wall: length of a measurement (default 3)
   --out DIR        results folder (default results/DATE-TIME)
   --quick          one short repeat over 1 and 2 cores: does it work here?
   --no-setup       do not look for missing tools first
@@ -38,26 +52,17 @@ on and with), table.txt, connections.svg.  Ctrl-C leaves nothing behind.
 EOF
 }
 
-list_rows()
-{
-	cat <<'EOF'
-ordinary   one NIC, its interrupt on core 0; one lighttpd with as many workers
-           as cores; one listening socket
-bond-l34   a NIC per core, each interrupt on its core, stock bonding with
-           layer3+4; one lighttpd, one listening socket
-lanes      a NIC, interrupt, listening socket, lighttpd and transmit NIC per
-           core: CPU-bound bonding and percore port NAT
-EOF
-}
-
-cores=1,2,4 rows=$(IFS=,; echo "${ALL_ROWS[*]}") repeats=5 seconds=3 kernel=6.12 workers=2
+clock=sim cores='' rows='' repeats=5 kernel=6.12 workers='' file_size=128 switch_hash=layer2+3
+window_ms='' seed=1 sim='' jobs=$(nproc) seconds='' quick=no
 out='' setup=yes command_line="$0 $*"
 while [[ $# -gt 0 ]]; do
 	case $1 in
-	--cores | --rows | --repeats | --seconds | --kernel | --workers | --out)
+	--clock | --cores | --rows | --repeats | --seconds | --kernel | --workers | --out | --switch-hash | \
+	--file-size | --window-ms | --seed | --sim | --jobs)
 		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
-		declare "${1#--}=$2"; shift 2 ;;
-	--quick) repeats=1 seconds=2 cores=1,2; shift ;;
+		option=${1#--}
+		declare "${option//-/_}=$2"; shift 2 ;;
+	--quick) quick=yes; shift ;;
 	--no-setup) setup=no; shift ;;
 	--list) list_rows; exit 0 ;;
 	-h | --help) usage; exit 0 ;;
@@ -65,42 +70,64 @@ while [[ $# -gt 0 ]]; do
 	esac
 done
 
+set_defaults()
+{
+	local default_cores
+
+	case $clock in
+	sim) default_cores=1,2,4,8 rows=${rows:-$DEFAULT_ROWS_SIM} workers=${workers:-1} ;;
+	wall) default_cores=1,2,4 rows=${rows:-$DEFAULT_ROWS_WALL} workers=${workers:-2} ;;
+	*) usage_error "--clock: no clock '$clock'; clocks are sim and wall" ;;
+	esac
+	if [[ $quick == yes ]]; then
+		default_cores=1,2 repeats=1 seconds=${seconds:-2} window_ms=${window_ms:-5}
+	fi
+	cores=${cores:-$default_cores} seconds=${seconds:-3} window_ms=${window_ms:-20}
+	[[ $rows != all ]] || rows=$(IFS=,; echo "${ALL_ROWS[*]}")
+}
+
 check_options()
 {
-	local item
+	local item limit=16
 
-	for item in repeats seconds workers; do
-		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--$item wants a number, not '${!item}'"
+	for item in repeats seconds workers file_size window_ms seed jobs; do
+		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
 	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
+	[[ $clock != sim ]] || limit=32
 	for item in ${cores//,/ }; do
-		((item >= 1 && item <= 16)) || usage_error "--cores: $item is not between 1 and 16"
+		((item >= 1 && item <= limit)) || usage_error "--cores: $item is not between 1 and $limit"
 	done
 	for item in ${rows//,/ }; do
 		[[ " ${ALL_ROWS[*]} " == *" $item "* ]] || usage_error "--rows: no row '$item'; rows are ${ALL_ROWS[*]}"
 	done
 	[[ " ${CORELANE_LINES[*]} " == *" $kernel "* ]] ||
 		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
+	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
+		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"
 }
+set_defaults
 check_options
 
 out=${out:-$CORELANE_TOP/results/$(date +%Y%m%d-%H%M%S)}
 [[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
 partial=$out.partial
-console=''
+labs=()
 finish()
 {
-	local status=$?
+	local status=$? log
 
 	trap - EXIT
 	trap '' INT TERM HUP
 	if [[ $status != 0 ]]; then
 		progress_clear
-		if [[ -s $console ]]; then
+		for log in "$partial"/job*/console.log; do
+			[[ -s $log ]] || continue
 			# Keep only the log: a half-written result helps nobody.
-			cp "$console" "${TMPDIR:-/tmp}/corelane-console.log"
+			cp "$log" "${TMPDIR:-/tmp}/corelane-console.log"
 			say "bench.sh: stopped; the guest's console log is ${TMPDIR:-/tmp}/corelane-console.log"
-		fi
+			break
+		done
 		rm -rf "$partial"
 	fi
 	exit "$status"
@@ -121,61 +148,6 @@ progress_clear()
 	[[ ! -t 2 ]] || printf '\r\033[K' >&2
 }
 
-# Follow the guest's console and say where it is and how long it will take.
-follow()
-{
-	local total=$1 done=0 line started=0 eta=''
-
-	while IFS= read -r line; do
-		line=${line%$'\r'}
-		case $line in
-		'LAB up:'*) progress "guest is up: ${line#LAB up: }"; started=$SECONDS ;;
-		'BENCH point '*)
-			done=$((done + 1))
-			eta=$(((SECONDS - started) * (total - done) / done))
-			progress "measuring: point $done of $total, about $eta s left (${line#BENCH point })" ;;
-		'BENCH failed '*) progress_clear; say "${line#BENCH }" ;;
-		'LAB done'*) progress_clear; break ;;
-		esac
-	done
-}
-
-measure()
-{
-	local max_cores points row_count core_count lab tailer status=0
-
-	max_cores=$(tr , '\n' <<< "$cores" | sort -n | tail -n 1)
-	row_count=$(tr , '\n' <<< "$rows" | wc -l)
-	core_count=$(tr , '\n' <<< "$cores" | wc -l)
-	points=$((row_count * core_count * repeats))
-	console=$partial/console.log
-	: > "$console"
-	progress "booting Linux $kernel with $max_cores lanes: $points points to measure"
-	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$kernel" --lanes "$max_cores" \
-		--cpus "$((max_cores * 2 > 4 ? max_cores * 2 : 4))" --mem 3072 --results "$partial" \
-		--timeout "$((180 + points * (seconds * 4 + 40)))" tools/lab/guest/bench.sh \
-		"rows=$rows" "cores=$cores" "repeats=$repeats" "seconds=$seconds" \
-		"workers=$workers" > "$partial/lab.log" 2>&1 &
-	lab=$!
-	# -F: the lab makes the log anew
-	follow "$points" < <(tail -n +1 -F --pid="$lab" "$console" 2> /dev/null) &
-	tailer=$!
-	# Both die with us: the lab cleans up after itself when told to stop.
-	trap 'kill "$lab" "$tailer" 2> /dev/null; wait "$lab" 2> /dev/null; exit 130' INT
-	trap 'kill "$lab" "$tailer" 2> /dev/null; wait "$lab" 2> /dev/null; exit 143' TERM HUP
-	wait "$lab" || status=$?
-	wait "$tailer" || true
-	progress_clear
-	trap - INT TERM HUP
-	if [[ $status != 0 ]]; then
-		cat "$partial/lab.log" >&2
-		die "the run failed (status $status)"
-	fi
-}
-
-trap finish EXIT
-[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-mkdir -p "$partial"
 build()
 {
 	"$@" > "$partial/build.log" 2>&1 || {
@@ -184,13 +156,159 @@ build()
 	}
 	rm -f "$partial/build.log"
 }
-progress "building modules for Linux $kernel and the corelane tool"
+
+# Simulated time never turns into wall time unasked: they answer different
+# questions.
+need_simulator()
+{
+	local refused=$EMULATOR_CACHE/refused
+
+	emulator_complete ||
+		die "simulated time needs QEMU $EMULATOR_LINE, which is not here$([[ ! -s $refused ]] || printf ' (%s)' "$(cat "$refused")")" \
+		    "run tools/lab/fetch-emulator.sh, or take --clock wall, which works without it"
+	progress "building the simulator"
+	build make -s -C "$CORELANE_TOP" simlane
+}
+
+# What there is to do, "row:cores" each.
+points=()
+list_points()
+{
+	local row n
+
+	for n in ${cores//,/ }; do
+		for row in ${rows//,/ }; do
+			points+=("$row:$n")
+		done
+	done
+}
+
+# share_points: deal them to the jobs, the costly ones first, each to the job
+# with the least to do: a guest runs on one host core, at a cost that grows
+# with the cores it simulates
+share_points()
+{
+	local i n point best load=() count=${#points[@]}
+
+	((jobs <= count)) || jobs=$count
+	[[ $clock == sim ]] || { jobs=1 job_points=("$(IFS=,; echo "${points[*]}")"); return; }
+	job_points=()
+	for ((i = 0; i < jobs; i++)); do
+		load+=(0) job_points+=('')
+	done
+	while read -r n point; do
+		best=0
+		for ((i = 1; i < jobs; i++)); do
+			((load[i] >= load[best])) || best=$i
+		done
+		load[best]=$((load[best] + n + 1))
+		job_points[best]+="${job_points[best]:+,}$point"
+	done < <(for point in "${points[@]}"; do echo "${point#*:} $point"; done | sort -s -k 1,1nr)
+}
+
+# QEMU's e1000e waits 128 us between interrupts, whatever its driver asks.  The
+# driver asks for 20,000 interrupts a second, which a real one gives.
+NIC_OPTIONS=nic_itr_ns=50000
+
+# The lab's guests have no more CPUs.
+MAX_CPUS=100
+
+# start_lab JOB: its guest, in the background
+start_lab()
+{
+	local dir=$partial/job$1 max lab_options guest_options clients ports limit
+
+	max=$(tr , '\n' <<< "$cores" | sort -n | tail -n 1)
+	# Two client cores a server core
+	clients=$((max * 2 > 4 ? max * 2 : 4))
+	guest_options=("points=${job_points[$1]}" "max_cores=$max" "clock=$clock" "repeats=$repeats" \
+		"workers=$workers" "size=$file_size" "switch_hash=$switch_hash")
+	if [[ $clock == sim ]]; then
+		# A core for each of the switch's ports, and the script's.  A
+		# port needs a quarter of its core, a client a half, so many
+		# of them share.
+		ports=$((max > 16 ? (max + 1) / 2 : max))
+		((clients + ports + max < MAX_CPUS)) || clients=$((MAX_CPUS - 1 - max - ports))
+		lab_options=(--clock sim --seed "$seed" --cpus "$((max + clients + ports + 1))" --sim "$NIC_OPTIONS${sim:+,$sim}")
+		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed")
+		limit=$((600 + ${#points[@]} * (120 + max * repeats * window_ms)))
+	else
+		lab_options=(--cpus "$clients")
+		guest_options+=("seconds=$seconds")
+		limit=$((180 + ${#points[@]} * repeats * (seconds * 4 + 40)))
+	fi
+	mkdir -p "$dir"
+	: > "$dir/console.log"
+	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$kernel" --lanes "$max" --mem 3072 --results "$dir" \
+		--timeout "$limit" "${lab_options[@]}" tools/lab/guest/bench.sh "${guest_options[@]}" \
+		> "$dir/lab.log" 2>&1 &
+	labs+=($!)
+}
+
+# Watch the guests' consoles, and say where they are and how long it will take.
+follow()
+{
+	local total=$1 measured=0 now said=0 started=0 text
+
+	while sleep 0.5; do
+		if [[ $started == 0 ]] && grep -qs '^LAB up' "$partial"/job*/console.log; then
+			progress "guest is up"
+			started=$SECONDS
+		fi
+		mapfile -t text < <(grep -hs '^BENCH failed' "$partial"/job*/console.log | tr -d '\r')
+		for ((; said < ${#text[@]}; said++)); do
+			progress_clear
+			say "${text[said]#BENCH }"
+		done
+		mapfile -t text < <(grep -hs '^BENCH point' "$partial"/job*/console.log | tr -d '\r')
+		now=${#text[@]}
+		if ((now > measured)); then
+			measured=$now
+			progress "measuring: $now of $total, about $(((SECONDS - started) * (total - now) / now)) s left (${text[-1]#BENCH point })"
+		fi
+	done
+}
+
+measure()
+{
+	local follower i failed=0 status=0 total=${#points[@]}
+
+	[[ $clock == sim ]] || total=$((total * repeats))
+	share_points
+	progress "booting Linux $kernel: $total points to measure, guests at a time: $jobs"
+	for ((i = 0; i < jobs; i++)); do
+		start_lab "$i"
+	done
+	ln -s job0/console.log "$partial/console.log"
+	follow "$total" &
+	follower=$!
+	# All die with us: the lab cleans up after itself when told to stop.
+	trap 'kill "${labs[@]}" "$follower" 2> /dev/null; wait "${labs[@]}" 2> /dev/null; exit 130' INT
+	trap 'kill "${labs[@]}" "$follower" 2> /dev/null; wait "${labs[@]}" 2> /dev/null; exit 143' TERM HUP
+	for i in "${!labs[@]}"; do
+		wait "${labs[i]}" || { status=$?; failed=$i; }
+	done
+	kill "$follower" 2> /dev/null || true
+	wait "$follower" 2> /dev/null || true
+	progress_clear
+	trap - INT TERM HUP
+	if [[ $status != 0 ]]; then
+		cat "$partial/job$failed/lab.log" >&2
+		die "the run failed (status $status)"
+	fi
+}
+
+trap finish EXIT
+[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
+mkdir -p "$partial"
+[[ $clock == wall ]] || need_simulator
+progress "building modules for Linux $kernel, the corelane tool and the guest's programs"
 MODULES='drivers/net/bonding net/netfilter/percore' build "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
-build make -s -C "$CORELANE_TOP" tools
+build make -s -C "$CORELANE_TOP" tools test-tools
 progress_clear
+list_points
 measure
 COMMAND_LINE=$command_line "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
-rm -f "$partial"/{status,samples.jsonl,modules.jsonl,irqs-*.jsonl,lab.log,qemu.log,bench.log}
 mkdir -p "${out%/*}"
 mv "$partial" "$out"
 cat "$out/table.txt"

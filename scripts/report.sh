@@ -7,6 +7,10 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=bench-rows.sh
+. "$CORELANE_TOP/scripts/bench-rows.sh"
+# shellcheck source-path=SCRIPTDIR source=collect.sh
+. "$CORELANE_TOP/scripts/collect.sh"
 
 usage()
 {
@@ -27,118 +31,139 @@ esac
 [[ $# -eq 1 ]] || usage_error "name a results folder"
 dir=$1
 
-collect_results()
+# fact FILTER [JQ-OPTION...]: a value of facts.json
+fact()
 {
-	local largest
-
-	[[ -s $dir/samples.jsonl ]] || die "no sample was taken" "see $dir/console.log"
-	jq -s . "$dir/samples.jsonl" > "$dir/results.json"
-	largest=$(find "$dir" -name 'irqs-*.jsonl' | sort -V | xargs -r cat | jq -s '
-		group_by(.row) | map(. as $r | ($r | map(.cores) | max) as $m | $r[] | select(.cores == $m))')
-	jq -n --arg cpu "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
-	      --arg cpus "$(nproc)" \
-	      --arg qemu "$(qemu-system-x86_64 --version | head -n 1)" \
-	      --arg host "$(uname -sr)" \
-	      --arg accel "$(sed -n 's/.*corelane.accel=\([a-z]*\).*/\1/p' "$dir/cmdline")" \
-	      --arg cmdline "$(cat "$dir/cmdline")" \
-	      --arg guest_cpus "$(cat "$dir/cpus")" \
-	      --arg command "${COMMAND_LINE:-}" \
-	      --arg git "$(git -C "$CORELANE_TOP" describe --always --dirty 2> /dev/null || echo unknown)" \
-	      --arg date "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
-	      --argjson irqs "$largest" \
-	      --argjson modules "$(jq -s 'unique' "$dir/modules.jsonl")" \
-	      --slurpfile results "$dir/results.json" '
-		{date: $date, git: $git, command_line: $command,
-		 host: {cpu: $cpu, cpus: ($cpus | tonumber), kernel: $host},
-		 qemu: $qemu, accel: $accel,
-		 guest: {kernel: $results[0][0].kernel, cpus: ($guest_cpus | tonumber), command_line: $cmdline},
-		 clock: $results[0][0].clock, modules: $modules, irq_map: $irqs,
-		 errors: ([$results[0][] | select(.metric == "connections_per_second") | .errors] | add)}' \
-		> "$dir/facts.json"
-	rm -f "$dir/cmdline" "$dir/cpus"
+	jq -r "$1" "$dir/facts.json"
 }
 
-# Median and a 95 % interval of the mean (Student's t) per row and cores.
+# summary FILTER: the summary's points through a jq filter
 summary()
 {
-	jq -r '
-		def median: sort | if length % 2 == 1 then .[length / 2 | floor]
-			else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-		def t95: [0, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26][.] // 2.1;
-		def half: . as $v | ($v | length) as $n | if $n < 2 then null else
-			(($v | add) / $n) as $m
-			| (([$v[] | (. - $m) * (. - $m)] | add) / ($n - 1) | sqrt) * (($n - 1) | t95) / ($n | sqrt) end;
-		def of($m): map(select(.metric == $m) | .value);
-		def mid($m): of($m) | if length > 0 then median else null end;
-		(reduce .[].row as $r ([]; if index($r) then . else . + [$r] end)) as $order
-		| group_by([(.row as $r | $order | index($r)), .cores]) | map({
-			row: .[0].row, cores: .[0].cores,
-			rate: mid("connections_per_second"),
-			half: (of("connections_per_second") | half),
-			p99: mid("latency_p99"), client_idle: mid("client_idle"), server_idle: mid("server_idle"),
-			foreign_rx: (of("foreign_rx_packets") | add), foreign_tx: (of("foreign_tx_packets") | add),
-			errors: (map(select(.metric == "connections_per_second") | .errors) | add),
-			invalid: (map(select(.metric == "connections_per_second" and (.valid | not))) | length),
-			repeats: (of("connections_per_second") | length)})
-		| .[] | [.row, .cores, .rate, (.half // "nan"), (.p99 // "nan"), .client_idle, .server_idle,
-			(.foreign_rx // "-"), (.foreign_tx // "-"), .errors, .invalid, .repeats] | @tsv' "$dir/results.json"
+	jq -r --argjson order "$(jq -n '$ARGS.positional' --args "${ALL_ROWS[@]}")" \
+		--argjson stock "$(jq -n '$ARGS.positional' --args "${STOCK_ROWS[@]}")" \
+		"$(cat "$CORELANE_TOP/scripts/summary.jq") | $1" "$dir/results.json"
 }
 
-clock_note()
+# columns TITLE:WIDTH:FORMAT:SCALE:FIELD...: one table, a line per point, "-"
+# for what was not measured
+columns()
 {
-	local clock accel
+	local column title width format scale field fields='' layout=()
 
-	clock=$(jq -r .clock "$dir/facts.json")
-	accel=$(jq -r .accel "$dir/facts.json")
-	if [[ $clock == wall ]]; then
-		cat <<-EOF
-		Clock: wall time, in a guest of $(jq .guest.cpus "$dir/facts.json") virtual CPUs on $(jq .host.cpus "$dir/facts.json") host CPUs ($accel).
-		This is NOT a scaling result: an emulated core is no core, and the guest has
-		more of them than the host.  It shows that every part works together; measure
-		scaling on a real server, or in simulated time.
-		EOF
-	else
-		echo "Clock: simulated time; ratios mean something, absolute rates are no prediction."
-	fi
+	printf '%-13s %5s' row cores
+	for column; do
+		IFS=: read -r title width format scale field <<< "$column"
+		printf " %${width}s" "$title"
+		fields+=", (.$field // \"nan\")"
+		layout+=("$width" "$format" "$scale")
+	done
+	echo '  check'
+	summary ".[] | [.row, .cores, (if .invalid > 0 then \"\(.invalid) of \(.repeats) INVALID: \(.why)\"
+		else \"ok\" end)$fields] | @tsv" | awk -F '\t' -v layout="${layout[*]}" '
+		BEGIN { split(layout, l, " ") }
+		{
+			printf "%-13s %5d", $1, $2
+			for (i = 4; i <= NF; i++) {
+				k = (i - 4) * 3
+				if ($i == "nan") printf " %" l[k + 1] "s", "-"
+				else printf " %" l[k + 1] l[k + 2], $i * l[k + 3]
+			}
+			print "  " $3
+		}'
+}
+
+table_wall()
+{
+	echo "Connections per second, $(jq -r '.[0].params.size' "$dir/results.json")-byte file, no keep-alive; Linux $(fact .guest.kernel)"
+	echo
+	columns conn/s:9:.1f:1:rate '+-95%:8:.1f:1:half' 'to 1:6:.2f:1:to_one' 'p99 ms:8:.1f:1000:latency_p99' \
+		'srv idl:7:.2f:1:server_idle' 'cli idl:7:.2f:1:client_idle' \
+		foreignR:8:d:1:foreign_rx foreignT:8:d:1:foreign_tx errors:6:d:1:errors
+	cat <<-EOF
+
+	conn/s: median of the repeats, +-95%: interval of their mean; to 1: against one core;
+	foreignR/T: packets received / sent by another core than the one the NIC belongs to.
+
+	Clock: wall time, in a guest of $(fact .guest.cpus) virtual CPUs on $(fact .host.cpus) host CPUs ($(fact .accel)).
+	This is NOT a scaling result: an emulated core is no core, and the guest has
+	more of them than the host.  It shows that every part works together; measure
+	scaling on a real server, or in simulated time.
+	EOF
+}
+
+table_sim()
+{
+	cat <<-EOF
+	Simulated: connections per second of simulated time.  Compare them with each
+	other; none of them predicts what real hardware does.
+
+	$(jq -r '.[0].params | "\(.size)-byte file, no keep-alive; switch hashes \(.switch_hash); \(.workers) worker(s) per lane"' "$dir/results.json"); Linux $(fact .guest.kernel)
+	windows of $(jq -r 'map({c: .cores, w: .params.window_ms}) | unique | map("\(.w) ms (\(.c) cores)") | join(", ")' "$dir/results.json"), $(jq 'map(.repeat) | max + 1' "$dir/results.json") repeats from seed $(fact .seed), each with its own
+
+	EOF
+	columns conn/s:9:.0f:1:rate '+-95%:6:.1f%%:100:half_share' 'to 1:6:.2f:1:to_one' 'to ord:6:.2f:1:to_ordinary' \
+		'to best:7:.2f:1:to_stock' 'p99 ms:7:.2f:1000:latency_p99' 'srv idl:7:.2f:1:server_idle' \
+		'cli idl:7:.2f:1:client_idle' 'cli max:7:.2f:1:client_busy_max' 'sw max:6:.2f:1:switch_busy_max' \
+		foreignR:8:d:1:foreign_rx foreignT:8:d:1:foreign_tx errors:6:d:1:errors
+	cat <<-EOF
+
+	conn/s: median of the repeats, +-95%: interval of their mean; to 1: against the
+	same row on one core; to ord: against row ordinary on one core; to best: against
+	the best row of a stock kernel (${STOCK_ROWS[*]}) on as many cores;
+	srv/cli idl: mean idle share of server and client cores; cli/sw max: the busiest
+	client and switch core's busy share (over 0.95 makes a point invalid);
+	foreignR/T: packets received / sent by another core than the one the NIC belongs to.
+	p99 is ab's, over the whole point with its start.
+
+	Per connection, on the server's cores:
+
+	EOF
+	columns instr.:8:.0f:1:instructions_per_connection cycles:8:.0f:1:cycles_per_connection \
+		CPI:5:.2f:1:cpi 'L1 miss:8:.0f:1:l1_misses_per_connection' \
+		'coherence:9:.1f:1:coherence_misses_per_connection' 'spin:5:.3f:1:server_spin' \
+		'resent:6:d:1:retransmitted'
+	cat <<-EOF
+
+	coherence: lines that another core had modified, or whose sharers had to be told;
+	spin: share of the server cores' time in PAUSE; resent: TCP segments, all windows.
+
+	EOF
+	fact '.simulator | "Model: cores of \(.model.ghz.value) GHz; its constants and their sources are in facts.json;\nwindow Q \(.q_cycles | map(tostring) | join(", ")) cycles, no core ran more than \(.max_ahead_cycles) ahead; \(.mips * 10 | floor / 10) guest MIPS."'
+	echo "QEMU $(fact .qemu), guest of $(fact .guest.cpus) CPUs."
 }
 
 table()
 {
-	echo "Connections per second, $(jq -r '.[0].params.size' "$dir/results.json")-byte file, no keep-alive; Linux $(jq -r .guest.kernel "$dir/facts.json")"
-	echo
-	printf '%-10s %5s %10s %9s %7s %9s %7s %7s %8s %8s %7s\n' row cores 'conn/s' '+-95%' 'to 1' 'p99 ms' 'srv idl' 'cli idl' 'foreignR' 'foreignT' errors
-	summary | awk -F '\t' '
-		$1 != row { row = $1; base = ($2 == 1) ? $3 : 0 }
-		{
-			printf "%-10s %5d %10.1f %9s %7s %9s %7.2f %7.2f %8s %8s %7d%s\n", $1, $2, $3,
-				($4 == "nan") ? "-" : sprintf("%.1f", $4), base ? sprintf("%.2f", $3 / base) : "-",
-				($5 == "nan") ? "-" : sprintf("%.1f", $5 * 1000), $7, $6, $8, $9, $10,
-				$11 ? "  (" $11 " of " $12 " samples invalid)" : ""
-		}'
-	echo
-	echo 'conn/s: median of the repeats, +-95%: interval of their mean; to 1: against one core;'
-	echo 'foreignR/T: packets received / sent by another core than the one the NIC belongs to.'
-	echo
-	clock_note
+	"table_$(fact .clock)"
 }
 
+# In simulated time ratios are drawn, as absolute rates mean nothing.
 plot()
 {
-	local row rows=() data=$dir/plot.tmp title
+	local row rows=() data=$dir/plot.tmp title ylabel base='' i=0
 
-	mapfile -t rows < <(summary | cut -f 1 | uniq)
+	mapfile -t rows < <(summary '.[].row' | uniq)
+	title="Connections per second over server cores ($(fact .clock) clock)" ylabel='connections per second'
+	if [[ $(fact .clock) == sim ]]; then
+		base=$(summary '(map(select(.row == "ordinary" and .cores == 1)) + .)[0] | "\(.rate) \(.row) \(.cores)"')
+		title='Connections per second over server cores, simulated'
+		ylabel="times row ${base#* }"
+		ylabel=${ylabel% *}" on ${base##* } core(s)"
+	fi
 	: > "$data"
 	for row in "${rows[@]}"; do
-		{ summary | awk -F '\t' -v r="$row" '$1 == r { print $2, $3, $4 }' | sort -n; printf '\n\n'; } >> "$data"
+		{ summary ".[] | select(.row == \"$row\") | [.cores, .rate, (.half // 0)] | @tsv" |
+			awk -v base="${base%% *}" '{ print $1, base ? $2 / base : $2, base ? $3 / base : $3 }' | sort -n
+		  printf '\n\n'; } >> "$data"
 	done
-	title="Connections per second over server cores ($(jq -r .clock "$dir/facts.json") clock)"
 	{
 		echo "set terminal svg size 800,520 font 'sans,14'"
 		echo "set output '$dir/connections.svg'"
-		echo "set title \"$title\"; set xlabel 'server cores'; set ylabel 'connections per second'"
-		echo "set grid; set key top left; set yrange [0:*]; set xtics 1; set xrange [0.5:*]; set offsets 0, 0.5, 0, 0"
+		echo "set title \"$title\"; set xlabel 'server cores'; set ylabel '$ylabel'"
+		echo "set grid; set key top left; set yrange [0:*]; set xrange [0.5:*]; set offsets 0, 0.5, 0, 0"
+		echo "set xtics ($(summary '[.[].cores] | unique | map("\"\(.)\" \(.)") | join(", ")'))"
 		printf 'plot '
-		local i=0
 		for row in "${rows[@]}"; do
 			printf "%s'%s' index %d using 1:2:3 with yerrorlines lw 2 title '%s'" \
 				"$([[ $i == 0 ]] || echo ', ')" "$data" "$i" "$row"
@@ -149,7 +174,7 @@ plot()
 	rm -f "$data" "$dir/gnuplot.log"
 }
 
-[[ $collect == no ]] || collect_results
+[[ $collect == no ]] || collect "$dir"
 [[ -s $dir/results.json && -s $dir/facts.json ]] || die "$dir holds no results" "name a folder that bench.sh wrote"
 jq -r '(["experiment","row","cores","size","metric","value","unit","repeat","seed","clock","kernel","valid","why","errors"] | @csv),
 	(.[] | [.experiment,.row,.cores,.params.size,.metric,.value,.unit,.repeat,.seed,.clock,.kernel,.valid,.why,.errors] | @csv)' \

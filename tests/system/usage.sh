@@ -29,12 +29,20 @@ says()
 }
 
 ktap_print_header
-ktap_set_plan 18
+ktap_set_plan 25
 for script in bench check setup build-modules report; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
 check 'bench.sh --list' says '^lanes' scripts/bench.sh --list
 check 'unknown row' refused "no row 'x'" scripts/bench.sh --rows x
+check 'unknown clock' refused "no clock 'x'" scripts/bench.sh --clock x
+check 'unknown hash' refused "no hash 'x'" scripts/bench.sh --switch-hash x
+check 'more cores than simulated time knows' refused '33 is not between' scripts/bench.sh --cores 33
+check 'more cores than wall time knows' refused '17 is not between' scripts/bench.sh --clock wall --cores 17
+check 'a window that is no number' refused "'long'" scripts/bench.sh --window-ms long
+check 'a value is missing' refused '--rows wants a value' scripts/bench.sh --rows
+check 'no QEMU for simulated time' refused 'or take --clock wall' env "CORELANE_CACHE=$TMP/nothing" \
+	scripts/bench.sh --no-setup --out "$TMP/nothing.out"
 check 'unknown kernel' refused "no line '5.10'" scripts/bench.sh --kernel 5.10
 check 'no core' refused '0 is not between' scripts/bench.sh --cores 0
 check 'repeats that are no number' refused "'many'" scripts/bench.sh --repeats many

@@ -2,27 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The rows of the connection-rate bench: how each way to run a server is set
-# up.  Sourced by bench.sh, after topology.sh.  row_NAME CORES builds it and
-# fails if any part is not as it should be; row_down undoes it.
+# up.  Sourced by bench.sh, after topology.sh and web.sh.  row_NAME CORES
+# builds it and fails if any part is not as it should be; row_down undoes it.
+#
+# Private ports start at PORT_BASE.  Ports next to each other share cache lines
+# of the kernel's hash of bound ports; 16 apart they do not.
 
 # bench.sh's arguments, with defaults for a reader of this file alone
-: "${size:=128}" "${workers:=2}" "${row:=}"
+: "${workers:=1}" "${row:=}"
 
-WWW=/tmp/www
-server_pids=()
+PORT_BASE=8000
 
 bench_prepare()
 {
 	# The run is IPv4; multicast reports and router solicitations, sent by
 	# timers of any CPU, would show up among the packets that are counted.
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-	rm -f /results/*.jsonl
-	cat /proc/cmdline > /results/cmdline
-	nproc > /results/cpus
-	mkdir -p $WWW /tmp/upload
-	head -c "$size" /dev/zero | tr '\0' x > $WWW/f
 	sysctl -qw net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=8192 \
 		net.ipv4.tcp_max_tw_buckets=262144 net.core.netdev_max_backlog=8192
+	web_root "$WWW"
 }
 
 # bonding_is stock|ours: have that bonding module loaded
@@ -39,52 +37,75 @@ bonding_is()
 	esac
 }
 
-# web CPUS ADDRESS PORT WORKERS: a lighttpd on these CPUs
-web()
-{
-	local conf=/tmp/lighttpd.$3.conf
-
-	cat > "$conf" <<-EOF
-	server.document-root = "$WWW"
-	server.bind = "$2"
-	server.port = $3
-	server.errorlog = "/tmp/lighttpd.$3.log"
-	server.max-fds = 8192
-	server.max-connections = 4096
-	server.listen-backlog = 1024
-	server.upload-dirs = ( "/tmp/upload" )
-	server.max-worker = $4
-	EOF
-	# A session of its own: lighttpd ends by signalling its whole process group.
-	setsid taskset -c "$1" lighttpd -D -f "$conf" &
-	server_pids+=($!)
-}
-
-# listening PORT...: wait until these are listened to (10 s)
-listening()
-{
-	local port i
-
-	for port; do
-		for ((i = 0; i < 100; i++)); do
-			grep -q "$(printf ':%04X 00000000:0000 0A' "$port")" /proc/net/tcp && continue 2
-			sleep 0.1
-		done
-		echo "nothing listens on port $port"
-		return 1
-	done
-}
-
 # The cable side, common to the rows with a bond
-bonded() # N POLICY
+bonded() # N MODE [POLICY]
 {
 	topo_switch "$1" || return 1
-	topo_server "$1" balance-xor xmit_hash_policy "$2" || return 1
-	[[ $(cat /sys/class/net/bond0/bonding/xmit_hash_policy) == "$2 "* ]] || return 1
+	topo_server "$1" "$2" ${3:+xmit_hash_policy "$3"} || return 1
+	[[ -z ${3:-} || $(cat /sys/class/net/bond0/bonding/xmit_hash_policy) == "$3 "* ]] || return 1
 	topo_irqs "$1" || return 1
 	topo_carrier bond0 && topo_carrier bond0 ip netns exec sw || return 1
 	topo_neighbours
 	topo_warm
+}
+
+# Our bonding, each CPU sending by its own NIC
+bonded_by_cpu() # N
+{
+	local k
+
+	bonding_is ours || return 1
+	bonded "$1" balance-xor cpu-bound || return 1
+	for ((k = 0; k < $1; k++)); do
+		echo "$k" > "/sys/class/net/srv$k/bonding_slave/tx_cpus" || return 1
+	done
+}
+
+# One server on all cores, one listening socket
+web_shared() # N
+{
+	web "0-$(($1 - 1))" "$TOPO_VIP" 80 "$1"
+	listening 1 80
+}
+
+# A server per core on a port of its own; with "roots", its own folder too
+web_private() # N SPACING [roots]
+{
+	local k port root ports=()
+
+	for ((k = 0; k < $1; k++)); do
+		port=$((PORT_BASE + $2 * k)) root=$WWW
+		if [[ ${3:-} == roots ]]; then
+			root=$WWW.$k
+			web_root "$root"
+		fi
+		web "$k" "$TOPO_VIP" "$port" "$workers" "$root"
+		ports+=("$port")
+	done
+	listening 1 "${ports[@]}"
+}
+
+# The public port's packets to the private port of the CPU they are on, and
+# back, without connection tracking
+nft_stateless() # N SPACING
+{
+	local map='' k
+
+	for ((k = 0; k < $1; k++)); do
+		map+="${map:+, }$k : $((PORT_BASE + $2 * k))"
+	done
+	nft -f - <<-EOF
+	table ip lanes {
+		chain in {
+			type filter hook prerouting priority raw; policy accept;
+			ip daddr $TOPO_VIP tcp dport 80 notrack tcp dport set meta cpu map { $map }
+		}
+		chain out {
+			type filter hook output priority raw; policy accept;
+			tcp sport $PORT_BASE-$((PORT_BASE + $2 * ($1 - 1))) notrack tcp sport set 80
+		}
+	}
+	EOF
 }
 
 # One NIC, its interrupts on core 0, one server, one listener
@@ -98,44 +119,97 @@ row_ordinary()
 	topo_carrier srv0 && topo_carrier bond0 ip netns exec sw || return 1
 	topo_neighbours srv0
 	topo_warm || return 1
-	web "0-$(($1 - 1))" "$TOPO_VIP" 80 "$1"
-	listening 80
+	web_shared "$1"
 }
 
-# A NIC per core under the stock bond, one server, one listener
+# A NIC per core under the stock bond, packets sent in turn
+row_bond_rr()
+{
+	bonding_is stock && bonded "$1" balance-rr && web_shared "$1"
+}
+
+# A NIC per core under the stock bond, packets sent by their flow's hash
 row_bond_l34()
 {
-	bonding_is stock || return 1
-	bonded "$1" layer3+4 || return 1
-	web "0-$(($1 - 1))" "$TOPO_VIP" 80 "$1"
-	listening 80
+	bonding_is stock && bonded "$1" balance-xor layer3+4 && web_shared "$1"
+}
+
+# A server per core behind nftables
+row_nft()
+{
+	bonding_is stock && bonded "$1" balance-xor layer3+4 && nft_stateless "$1" 1 && web_private "$1" 1
+}
+
+# The same, sending by CPU
+row_nft_cpu()
+{
+	bonded_by_cpu "$1" && nft_stateless "$1" 1 && web_private "$1" 1
+}
+
+# The same with all that is known to help: ports apart, a folder per core, no
+# metrics kept of each client
+row_nft_tuned()
+{
+	sysctl -qw net.ipv4.tcp_no_metrics_save=1
+	bonded_by_cpu "$1" && nft_stateless "$1" 16 && web_private "$1" 16 roots
+}
+
+# A server per core behind xt_cpu and REDIRECT, which tracks connections
+row_redirect()
+{
+	local k
+
+	bonded_by_cpu "$1" || return 1
+	modprobe nf_conntrack && sysctl -qw net.netfilter.nf_conntrack_max=1048576 || return 1
+	for ((k = 0; k < $1; k++)); do
+		iptables-legacy -t nat -A PREROUTING -d "$TOPO_VIP" -p tcp --dport 80 -m cpu --cpu "$k" \
+			-j REDIRECT --to-ports $((PORT_BASE + k)) || return 1
+	done
+	web_private "$1" 1
+}
+
+# A listener per core without NAT, for servers that take one
+reuseport()
+{
+	local k
+
+	for ((k = 0; k < $1; k++)); do
+		web_activated "$k" "$TOPO_VIP" 80
+	done
+	listening "$1" 80
+}
+
+row_reuseport()
+{
+	bonded_by_cpu "$1" && reuseport "$1"
+}
+
+row_reuseport_l34()
+{
+	bonding_is stock && bonded "$1" balance-xor layer3+4 && reuseport "$1"
 }
 
 # A lane per core: NIC, interrupt, listener, server, transmit NIC
-row_lanes()
+row_lanes() # N [roots]
 {
-	local k port ports=()
-
-	bonding_is ours || return 1
 	modprobe percore || return 1
-	bonded "$1" cpu-bound || return 1
-	for ((k = 0; k < $1; k++)); do
-		echo "$k" > "/sys/class/net/srv$k/bonding_slave/tx_cpus" || return 1
-	done
-	corelane nat add "$TOPO_VIP:80" --cpus "0-$(($1 - 1))" --ports 8000+16 || return 1
-	for ((k = 0; k < $1; k++)); do
-		port=$((8000 + 16 * k))
-		web "$k" "$TOPO_VIP" "$port" "$workers"
-		ports+=("$port")
-	done
-	listening "${ports[@]}"
+	bonded_by_cpu "$1" || return 1
+	corelane nat add "$TOPO_VIP:80" --cpus "0-$(($1 - 1))" --ports "$PORT_BASE+16" || return 1
+	web_private "$1" 16 "${2:-}"
+}
+
+# The same with a folder per core and no metrics kept
+row_lanes_tuned()
+{
+	sysctl -qw net.ipv4.tcp_no_metrics_save=1
+	row_lanes "$1" roots
 }
 
 # row_foreign_tx: packets so far that left by another core's NIC, where the
 # bond counts them
 row_foreign_tx()
 {
-	[[ $row == lanes ]] || return 0
+	compgen -G '/sys/class/net/bond0/lower_srv*/bonding_slave/tx_cpu_stats' > /dev/null || return 0
 	cat /sys/class/net/bond0/lower_srv*/bonding_slave/tx_cpu_stats |
 		awk '$1 ~ /^[0-9]+$/ { sum += $4 } END { print sum + 0 }'
 }
@@ -144,19 +218,23 @@ row_foreign_tx()
 # their lane's, and packets that named a private port, where percore counts them
 row_migrated()
 {
-	[[ $row == lanes ]] || return 0
+	[[ $row == lanes* ]] || return 0
 	corelane nat stats --json | jq -r '"\([.stats[].migrated] | add) \([.stats[].dropped_direct] | add)"'
 }
 
 # row_modules: the modules this row is about, each with its file
 row_modules()
 {
-	local dir
+	local dir module
 
 	dir=/lib/modules/$(uname -r)
-	case $row in
-	ordinary | bond-l34) echo "bonding $dir/kernel/drivers/net/bonding/bonding.ko" ;;
-	lanes) printf '%s\n' "bonding $dir/updates/bonding.ko" "percore $dir/updates/percore.ko" ;;
+	for module in bonding percore nf_tables nf_conntrack; do
+		! grep -q "^$module " /proc/modules ||
+			echo "$module $(modprobe --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | tail -n 1)"
+	done | case $row in
+	# which of the two is a matter of the row, not of modprobe
+	ordinary | nft | *-rr | *-l34) sed "s|^bonding .*|bonding $dir/kernel/drivers/net/bonding/bonding.ko|" ;;
+	*) sed "s|^bonding .*|bonding $dir/updates/bonding.ko|" ;;
 	esac
 }
 
@@ -178,14 +256,31 @@ row_facts()
 	done > "/results/irqs-$row-$1.jsonl"
 }
 
+# filters_out: no filter module stays, as its hooks would cost the next row.
+# One may hold another, so several rounds.
+filters_out()
+{
+	local round modules
+
+	nft flush ruleset 2> /dev/null
+	for round in 1 2 3 4 5 6 7 8; do
+		mapfile -t modules < <(awk '$1 ~ /^(percore|x_tables|ip_tables|iptable_|xt_|nft_|nf_|nfnetlink)/ && $3 == 0 { print $1 }' /proc/modules)
+		[[ ${#modules[@]} -gt 0 ]] || break
+		rmmod "${modules[@]}"
+	done
+	[[ $round != 8 ]]
+}
+
 row_down()
 {
-	[[ ${#server_pids[@]} == 0 ]] || {
-		kill "${server_pids[@]}" 2> /dev/null
-		wait "${server_pids[@]}" 2> /dev/null
-	}
-	server_pids=()
-	! grep -q '^percore ' /proc/modules || { corelane nat del "$TOPO_VIP:80" > /dev/null 2>&1; rmmod percore; }
+	web_stop
+	! grep -q '^percore ' /proc/modules || corelane nat del "$TOPO_VIP:80" > /dev/null 2>&1
+	! grep -q '^iptable_nat ' /proc/modules || iptables-legacy -t nat -F
+	filters_out || echo 'rows: a filter module does not go'
 	topo_down > /dev/null 2>&1
 	rmmod bonding 2> /dev/null
+	# What connections leave behind slows the next row's.
+	sysctl -qw net.ipv4.tcp_no_metrics_save=0
+	ip tcp_metrics flush > /dev/null 2>&1
+	ss -K state time-wait > /dev/null 2>&1
 }

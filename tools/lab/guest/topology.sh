@@ -14,11 +14,20 @@
 # The switch's link aggregation hashes source and destination address, as the
 # paper's does (its section 3.2), and so differs from a server that hashes
 # layer3+4: a request comes in by one cable, the stock bond's reply leaves by
-# another.  Real switches differ from their servers in the same way.
+# another.  Real switches differ from their servers in the same way.  With
+# TOPO_SWITCH_HASH=layer3+4 both are Linux and agree, as Linux's hash is
+# symmetric modulo a power of two.
+#
+# In simulated time the cores cost nothing, so what is not the server has cores
+# of its own: the switch's ports TOPO_SWITCH_CPUS from TOPO_SWITCH_FIRST on, and its receive
+# work goes on to the clients' cores, as if each client were a host.
 
 # shellcheck disable=SC2034  # read by those who source this file
 TOPO_VIP=10.0.0.1
 TOPO_CLIENTS=${TOPO_CLIENTS:-16}
+TOPO_SWITCH_HASH=${TOPO_SWITCH_HASH:-layer2+3}
+TOPO_SWITCH_FIRST=${TOPO_SWITCH_FIRST:-} TOPO_SWITCH_CPUS=${TOPO_SWITCH_CPUS:-1}
+TOPO_CLIENT_FIRST=${TOPO_CLIENT_FIRST:-} TOPO_CLIENT_LAST=${TOPO_CLIENT_LAST:-}
 
 # topo_names: call the NICs by their place, srvK and swK
 topo_names()
@@ -36,10 +45,25 @@ topo_names()
 	done
 }
 
+# topo_mask FIRST LAST: these CPUs as the kernel's bit masks are written
+topo_mask()
+{
+	local word bits mask='' cpu
+
+	for ((word = $2 / 32; word >= 0; word--)); do
+		bits=0
+		for ((cpu = word * 32; cpu < word * 32 + 32; cpu++)); do
+			((cpu < $1 || cpu > $2)) || bits=$((bits | 1 << (cpu - word * 32)))
+		done
+		mask+=$(printf '%s%08x' "${mask:+,}" "$bits")
+	done
+	echo "$mask"
+}
+
 # topo_switch N [MODE] [POLICY]: the switch with N ports and the clients' addresses
 topo_switch()
 {
-	local n=$1 mode=${2:-balance-xor} policy=${3:-layer2+3} k
+	local n=$1 mode=${2:-balance-xor} policy=${3:-$TOPO_SWITCH_HASH} k
 
 	ip netns add sw
 	ip -n sw link set lo up
@@ -107,14 +131,28 @@ topo_pin()
 	done
 }
 
-# topo_irqs N: NIC K's interrupts to core K
+# topo_irqs N: NIC K's interrupts to core K, and the switch's to its own
 topo_irqs()
 {
 	local k
 
 	for ((k = 0; k < $1; k++)); do
 		topo_pin "srv$k" "$k" || return 1
+		[[ -z $TOPO_SWITCH_FIRST ]] || topo_pin "sw$k" "$((TOPO_SWITCH_FIRST + k % TOPO_SWITCH_CPUS))" || return 1
 	done
+	[[ -z $TOPO_CLIENT_FIRST ]] ||
+		topo_steer "$1" "$(topo_mask "$TOPO_CLIENT_FIRST" "$TOPO_CLIENT_LAST")"
+}
+
+# topo_steer N MASK: what the switch's ports receive is worked on by these CPUs
+topo_steer()
+{
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	ip netns exec sw bash -c '
+		for ((k = 0; k < $1; k++)); do
+			file=/sys/class/net/sw$k/queues/rx-0/rps_cpus
+			echo "$2" > "$file" && [[ $(tr -d , < "$file" | sed "s/^0*//") == "$3" ]] || exit
+		done' bash "$1" "$2" "$(tr -d , <<< "$2" | sed 's/^0*//')" || { echo "topology: cannot steer to CPUs $2" >&2; return 1; }
 }
 
 # topo_neighbours: fixed ARP entries, so that none is asked for in a run
@@ -134,14 +172,14 @@ topo_neighbours()
 # moves when it next fires, and that first time still counts for its old CPU.
 topo_warm()
 {
-	local k
-
-	for ((k = 0; k < TOPO_CLIENTS; k++)); do
-		ip netns exec sw ping -q -c 3 -i 0.01 -I "10.0.0.$((100 + k))" "$TOPO_VIP" > /dev/null || {
-			echo "topology: client 10.0.0.$((100 + k)) does not reach $TOPO_VIP" >&2
-			return 1
-		}
-	done
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	ip netns exec sw bash -c '
+		for ((k = 0; k < $1; k++)); do
+			ping -q -c 3 -i 0.01 -I "10.0.0.$((100 + k))" "$2" > /dev/null || exit
+		done' bash "$TOPO_CLIENTS" "$TOPO_VIP" || {
+		echo "topology: not every client reaches $TOPO_VIP" >&2
+		return 1
+	}
 }
 
 # topo_down: undo it all, so that the next point starts from nothing

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The rows of the connection-rate bench and what is said of them.  How each is
+# set up is in tools/lab/guest/rows.sh.  Sourced.
+
+# shellcheck disable=SC2034  # for those who source this file
+ALL_ROWS=(ordinary bond-rr bond-l34 nft reuseport-l34 nft-cpu nft-tuned redirect reuseport lanes lanes-tuned)
+# Rows that a stock kernel serves
+STOCK_ROWS=(ordinary bond-rr bond-l34 nft reuseport-l34)
+DEFAULT_ROWS_SIM=ordinary,bond-l34,reuseport,lanes
+DEFAULT_ROWS_WALL=ordinary,bond-l34,lanes
+
+list_rows()
+{
+	cat <<'EOF'
+With what a stock kernel has:
+ordinary       one NIC, its interrupt on core 0; one lighttpd with as many
+               workers as cores; one listening socket
+bond-rr        a NIC per core, each interrupt on its core, bonding balance-rr;
+               one lighttpd, one listening socket
+bond-l34       the same with bonding by layer3+4
+nft            the same bond; a lighttpd per core, nftables sends each core's
+               packets to its own, without connection tracking
+reuseport-l34  the same bond; a listening socket per core (SO_REUSEPORT and
+               SO_INCOMING_CPU), so for servers that take one
+
+With our bonding (xmit_hash_policy=cpu-bound):
+nft-cpu        nft, sending by CPU
+nft-tuned      nft-cpu with ports 16 apart, a folder of files per core, no
+               metrics kept of each client
+redirect       xt_cpu and REDIRECT, which tracks connections
+reuseport      reuseport-l34, sending by CPU
+lanes          percore's port NAT: a NIC, interrupt, listening socket, lighttpd
+               and transmit NIC per core, for any server
+lanes-tuned    lanes with a folder of files per core, no metrics kept
+EOF
+}

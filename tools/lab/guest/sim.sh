@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A point of the bench in simulated time: one set-up, all its repeats as
+# windows one after another, each with a seed of its own.  Sourced by bench.sh.
+#
+# The guest only marks windows and keeps copies of its counters; the host
+# reads both after the run (scripts/collect.sh), at no cost to the simulation.
+
+# bench.sh's arguments and plan, for a reader of this file alone
+: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${warm_ms:=15}" "${cache_ms:=8}" "${gap_ms:=2}"
+: "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
+: "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
+
+# The first is read at the very times that simlane prints.
+COUNTERS=(/proc/net/snmp /proc/net/netstat /proc/net/dev /proc/interrupts)
+
+# ms N: sleep so many milliseconds
+ms()
+{
+	sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
+}
+
+# point_run: measure the row that is set up
+point_run()
+{
+	local length pids repeat f0 f1 m0 m1 requests failed p50 p99 mean dead
+
+	# Fewer than four cores serve as many connections in a longer window.
+	length=$window_ms
+	((n >= 4)) || length=$((window_ms * 4 / n))
+	simlane symbols
+	f0=$(row_foreign_tx) m0=$(row_migrated)
+	clients_start -n 1000000
+	ms 30
+	simlane pace fine
+	ms "$warm_ms"
+	simlane cores "$n"
+	simlane cache on
+	ms "$cache_ms"
+	for ((repeat = 0; repeat < repeats; repeat++)); do
+		simlane seed $((seed + repeat))
+		ms "$gap_ms"
+		simlane window "$row-$n-$repeat" "$length" "${COUNTERS[@]}" > /tmp/times || return 1
+		mv /tmp/times /tmp/simlane/
+		mv /tmp/simlane "/tmp/window-$repeat"
+	done
+	simlane cache off
+	simlane pace boot
+	# ab takes this as the end, and reports.
+	mapfile -t pids < /tmp/ab.pids
+	kill -INT "${pids[@]}"
+	clients_end
+	f1=$(row_foreign_tx) m1=$(row_migrated)
+	read -r requests failed p50 p99 mean dead < <(clients_report)
+	mkdir -p "$out/windows"
+	for ((repeat = 0; repeat < repeats; repeat++)); do
+		cp -r "/tmp/window-$repeat" "$out/windows/$row-$n-$repeat"
+		rm -r "/tmp/window-$repeat"
+	done
+	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
+		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" \
+		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (n < ports ? n : ports) - 1))" \
+		"$requests" "$failed" "$dead" "$p50" "$p99" "$mean" \
+		"$(gained "$f0" "$f1")" "$(gained "${m0% *}" "${m1% *}")" "$(gained "${m0#* }" "${m1#* }")" \
+		>> "$out/points.jsonl"
+	echo "BENCH point row=$row cores=$n windows=$repeats requests=$requests failed=$failed dead=$dead"
+}
+
+gained() # BEFORE AFTER: as JSON
+{
+	if [[ -n $1 && -n $2 ]]; then
+		echo $(($2 - $1))
+	else
+		echo null
+	fi
+}
