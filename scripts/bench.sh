@@ -308,7 +308,7 @@ build make -s -C "$CORELANE_TOP" tools test-tools
 progress_clear
 list_points
 measure
-COMMAND_LINE=$command_line "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
+COMMAND_LINE=$command_line SIM_OPTIONS=$NIC_OPTIONS${sim:+,$sim} "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
 mkdir -p "${out%/*}"
 mv "$partial" "$out"
 cat "$out/table.txt"

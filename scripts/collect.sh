@@ -63,9 +63,9 @@ collect_sim()
 collect_model()
 {
 	[[ -f $1/job0/windows.jsonl ]] || { echo null; return; }
-	jq -n --slurpfile model "$1/job0/model.json" --rawfile check <(cat "$1/job0/check.txt" 2> /dev/null) \
+	jq -n --slurpfile model "$1/job0/model.json" --arg options "${SIM_OPTIONS:-}" --rawfile check <(cat "$1/job0/check.txt" 2> /dev/null) \
 		--slurpfile windows <(cat "$1"/job*/windows.jsonl) '
-		{model: $model[0], checks: ($check | split("\n") | map(select(. != ""))),
+		{options: $options, model: $model[0], checks: ($check | split("\n") | map(select(. != ""))),
 		 q_cycles: ($windows | map(.q_cycles) | unique),
 		 max_ahead_cycles: ($windows | map(.max_ahead_cycles) | max),
 		 host_seconds: ($windows | map(.wall_s) | add),

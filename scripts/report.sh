@@ -129,7 +129,8 @@ table_sim()
 	spin: share of the server cores' time in PAUSE; resent: TCP segments, all windows.
 
 	EOF
-	fact '.simulator | "Model: cores of \(.model.ghz.value) GHz; its constants and their sources are in facts.json;\nwindow Q \(.q_cycles | map(tostring) | join(", ")) cycles, no core ran more than \(.max_ahead_cycles) ahead; \(.mips * 10 | floor / 10) guest MIPS."'
+	fact '.simulator | "Simulator: window Q \(.q_cycles | map(tostring) | join(", ")) cycles, no core ran more than \(.max_ahead_cycles) ahead; \(.mips * 10 | floor / 10) guest MIPS;\noptions \(.options). Its model, with the source of each constant in facts.json:"'
+	fact '.simulator.model | to_entries | map("\(.key) \(.value.value)") | join(", ")' | fold -s -w 90 | sed 's/^/  /'
 	echo "QEMU $(fact .qemu), guest of $(fact .guest.cpus) CPUs."
 }
 

@@ -19,8 +19,8 @@
 # symmetric modulo a power of two.
 #
 # In simulated time the cores cost nothing, so what is not the server has cores
-# of its own: the switch's ports TOPO_SWITCH_CPUS from TOPO_SWITCH_FIRST on, and its receive
-# work goes on to the clients' cores, as if each client were a host.
+# of its own: the ports of the switch TOPO_SWITCH_CPUS from TOPO_SWITCH_FIRST on,
+# and what it receives is worked on by the clients' cores, as if they were hosts.
 
 # shellcheck disable=SC2034  # read by those who source this file
 TOPO_VIP=10.0.0.1
