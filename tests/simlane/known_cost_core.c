@@ -60,14 +60,14 @@ void kc_core_tests(void)
 	double cpi = kc_model("cpi_base"), per;
 
 	kc_pin(0);
-	per = kc_least(counted, NULL, 10) / TURNS;
+	per = kc_least(counted, NULL, 5) / TURNS;
 	kc_expect("a turn of a loop of 2 instructions", per, 2 * cpi, 1);
-	per = kc_least(mixed, NULL, 10) / TURNS;
+	per = kc_least(mixed, NULL, 5) / TURNS;
 	kc_expect("a turn of 10 instructions, three of them to L1", per, 10 * cpi, 1);
-	per = kc_least(lock_add, NULL, 10) / TURNS - 3 * cpi;
+	per = kc_least(lock_add, NULL, 5) / TURNS - 3 * cpi;
 	kc_expect("a locked addition beyond its instruction", per, kc_model("locked"), 1);
-	per = kc_least(exchange, NULL, 10) / TURNS - 3 * cpi;
+	per = kc_least(exchange, NULL, 5) / TURNS - 3 * cpi;
 	kc_expect("an exchange with memory beyond its instruction", per, kc_model("locked"), 1);
-	per = kc_least(pauses, NULL, 10) / TURNS - 3 * cpi;
+	per = kc_least(pauses, NULL, 2) / TURNS - 3 * cpi;
 	kc_expect("PAUSE beyond its instruction", per, kc_model("pause"), 1);
 }

@@ -28,8 +28,8 @@ static double load(char *mem, size_t bytes, long loads)
 	struct walk w = { .loads = loads };
 
 	w.at = kc_ring(mem, lines, 97);
-	kc_chase(w.at, 2 * lines);
-	return kc_least(walk, &w, 10) / loads - 1.25 * kc_model("cpi_base");
+	kc_chase(w.at, lines);
+	return kc_least(walk, &w, 5) / loads - 1.25 * kc_model("cpi_base");
 }
 
 static void levels(size_t l1, size_t l2, size_t llc)
