@@ -24,7 +24,7 @@ counters()
 		}
 		FILENAME ~ /\/dev$/ && match($1, /^srv[0-9]+:/) {
 			sub(/:/, ": ")
-			received += after ? $2 : -$2
+			received += after ? $3 : -$3
 		}
 		FILENAME ~ /\/interrupts$/ {
 			if (FNR == 1) { cpus = NF; next }

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# report.sh over hand-made windows of simulated time: rates, what is counted
+# per connection, intervals, ratios, and the points that it must call invalid.
+
+set -u
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# counters DIR OPENS RECEIVED LOCAL FOREIGN: what the guest copied at one time
+counters()
+{
+	mkdir -p "$1"
+	printf 'Tcp: RtoAlgorithm PassiveOpens RetransSegs OutRsts\nTcp: 1 %d 7 0\n' "$2" > "$1/snmp"
+	printf 'TcpExt: ListenDrops\nTcpExt: 0\nIpExt: InOctets\nIpExt: 9\n' > "$1/netstat"
+	printf 'Inter-| Receive\n face |bytes packets\n  srv0:%d %d 0\n  lo: 1 1\n' $(($3 * 100)) "$3" > "$1/dev"
+	printf '     CPU0 CPU1 CPU2\n 30: %d %d 0 PCI-MSI 5-edge srv0-rx-0\n 31: 4 4 4 PCI-MSI 6-edge sw0-rx-0\n' \
+		"$4" "$5" > "$1/interrupts"
+}
+
+# window ROW CORES REPEAT OPENS CLIENT-BUSY SWITCH-BUSY FOREIGN: 10 ms of a
+# server core, a client core and a switch core
+window()
+{
+	local tag=$1-$2-$3 dir
+
+	dir=$TMP/run/job0/windows/$tag
+	counters "$dir/before" 100 1000 50 3
+	counters "$dir/after" $((100 + $4)) 2000 $((150 - $7)) $((3 + $7))
+	echo "WINDOW $tag 5.000000000 5.010000000" > "$dir/times"
+	printf '{"tag": "%s", "virtual_ms": 10.0, "wall_s": 2.0, "mips": 20.0, "max_ahead_cycles": 600, "q_cycles": 500, "cache": true, "cores": 1, "cpu": [{"busy": 0.9, "spin": 0.1, "insn": 1}, {"busy": %s, "spin": 0, "insn": 1}, {"busy": %s, "spin": 0, "insn": 1}], "totals": {"insn": 1000000, "cycles": 1500000, "l1_miss": 5000, "hitm": 300, "upgrade": 200}}\n' \
+		"$tag" "$5" "$6" >> "$TMP/run/job0/windows.jsonl"
+}
+
+# point ROW CORES REPEATS FAILED
+point()
+{
+	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": 3, "kernel": "6.1.0", "params": {"size": 128, "workers": 1, "concurrency": 2, "switch_hash": "layer2+3", "window_ms": 10}, "clients": [1, 1], "switch": [2, 2], "requests": 900, "failed": %d, "dead": 0, "latency_p50": 0.001, "latency_p99": 0.002, "latency_mean": 0.001, "foreign_tx": 0, "migrated": null, "direct": null}\n' \
+		"$1" "$2" "$3" "$4" >> "$TMP/run/job0/points.jsonl"
+}
+
+# value ROW CORES REPEAT METRIC FIELD
+value()
+{
+	jq -r --arg row "$1" --argjson cores "$2" --argjson repeat "$3" --arg metric "$4" \
+		"map(select(.row == \$row and .cores == \$cores and .repeat == \$repeat and .metric == \$metric))[0].$5" \
+		"$TMP/run/results.json"
+}
+
+is() # EXPECTED ACTUAL, equal to six digits
+{
+	[[ $(jq -n "($1) as \$a | ($2) as \$b | (\$a - \$b) * (\$a - \$b) < 1e-12 * \$a * \$a + 1e-20") == true ]] && return
+	echo "# expected $1, is $2"
+	return 1
+}
+
+invalid() # ROW TEXT
+{
+	[[ $(value "$1" 1 0 connections_per_second valid) == false &&
+	   $(value "$1" 1 0 connections_per_second why) == *"$2"* ]]
+}
+
+mkdir -p "$TMP/run/job0"
+point ordinary 1 2 0
+window ordinary 1 0 100 0.5 0.2 0
+window ordinary 1 1 110 0.5 0.2 0
+point ordinary 2 1 0
+window ordinary 2 0 150 0.5 0.2 0
+point lanes 2 1 0
+window lanes 2 0 210 0.5 0.2 0
+point bond-l34 1 1 0
+window bond-l34 1 0 100 0.96 0.2 25
+point bond-rr 1 1 0
+window bond-rr 1 0 100 0.5 0.97 0
+point nft 1 1 3
+window nft 1 0 100 0.5 0.2 0
+point redirect 1 1 0
+window redirect 1 0 0 0.5 0.2 0
+echo '{"ghz": {"value": 2.5}}' > "$TMP/run/job0/model.json"
+echo 'corelane.qemu=10.0.2 corelane.accel=sim' > "$TMP/run/job0/cmdline"
+echo 3 > "$TMP/run/job0/cpus"
+echo '{"row": "lanes", "module": "percore"}' > "$TMP/run/job0/modules.jsonl"
+echo '{"row": "lanes", "cores": 2, "irq": 30, "name": "srv0-rx-0", "cpus": "0"}' > "$TMP/run/job0/irqs-lanes-2.jsonl"
+touch "$TMP/run/job0/functions-lanes-2-0.csv"
+
+ktap_print_header
+ktap_set_plan 17
+check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
+check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
+check 'each repeat has its seed' is 4 "$(value ordinary 1 1 connections_per_second seed)"
+check 'instructions per connection' is 10000 "$(value ordinary 1 0 instructions_per_connection value)"
+check 'coherence misses are modified lines and upgrades' is 5 "$(value ordinary 1 0 coherence_misses_per_connection value)"
+check 'cycles per instruction' is 1.5 "$(value ordinary 1 0 cpi value)"
+check 'idle is what was not busy' is 0.1 "$(value ordinary 1 0 server_idle value)"
+check 'a good point is valid' test "$(value ordinary 1 0 connections_per_second valid)" = true
+check 'a busy client core makes it invalid' invalid bond-l34 'client core was busy 96 %'
+check 'a busy switch core makes it invalid' invalid bond-rr 'switch core was busy 97 %'
+check 'failed requests make it invalid' invalid nft '3 failed requests'
+check 'no connection makes it invalid' invalid redirect 'no connection was served'
+check 'packets by foreign interrupts are told' is 250 "$(value bond-l34 1 0 foreign_rx_packets value)"
+# the median of 10,000 and 11,000; 12.71 * 707.1 / sqrt(2) = 6355
+check 'median and interval are in the table' grep -qE '^ordinary +1 +10500 +60\.5% +1\.00 +1\.00 ' "$TMP/run/table.txt"
+check 'ratios to one core, to the ordinary server, to the best stock row' \
+	grep -qE '^lanes +2 +21000 +- +- +2\.00 +1\.40 ' "$TMP/run/table.txt"
+check 'an invalid point is marked in the table' grep -qE '^nft .*1 of 1 INVALID' "$TMP/run/table.txt"
+check 'profiles are kept' test -e "$TMP/run/profiles/functions-lanes-2-0.csv"
+ktap_finished
