@@ -93,6 +93,7 @@ check_options()
 	for item in repeats seconds workers file_size window_ms seed jobs; do
 		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
+	((seed + repeats <= 256)) || usage_error "--seed: seeds end at 255, repeats included"
 	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
 	[[ $clock != sim ]] || limit=32
 	for item in ${cores//,/ }; do

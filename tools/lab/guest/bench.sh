@@ -57,7 +57,7 @@ clients_start() # AB-OPTION...
 	ip netns exec sw /corelane/lab/clients.sh "$TOPO_CLIENTS" "$client_first" \
 		$((client_last - client_first + 1)) "$concurrency" "http://$TOPO_VIP/f" "$@" &
 	clients_pid=$!
-	while [[ ! -e /tmp/ab.pids ]]; do
+	while [[ ! -e /tmp/ab.pids ]] && kill -0 "$clients_pid"; do
 		sleep 0.01
 	done
 }
@@ -67,31 +67,29 @@ clients_end()
 	wait "$clients_pid"
 }
 
-# From ab's reports: requests done and failed, p50, p99, mean, clients that died
+# From ab's reports: requests done and failed, mean of the clients' p50, worst
+# p99, mean, clients that died
 clients_report()
 {
-	local j
+	local csv
 
-	for ((j = 0; j < TOPO_CLIENTS; j++)); do
-		awk -v csv="/tmp/ab.$j.csv" '
-			/^Complete requests:/ { done = $3 }
-			/^Failed requests:/ { failed = $3 }
-			/^Non-2xx responses:/ { failed += $3 }
-			/^Time per request:/ && !mean { mean = $4 }
-			END {
-				while ((getline line < csv) > 0) {
-					split(line, f, ",")
-					if (f[1] == 50) p50 = f[2]
-					if (f[1] == 99) p99 = f[2]
-				}
-				print done + 0, failed + 0, p50 + 0, p99 + 0, mean + 0, !done
-			}' "/tmp/ab.$j.out"
-	done | awk '{ done += $1; failed += $2; p50 += $3; if ($4 > p99) p99 = $4; mean += $5; dead += $6 }
-		END { print done, failed, p50 / NR / 1000, p99 / 1000, mean / NR / 1000, dead }'
+	# none where a client got no answer
+	mapfile -t csv < <(compgen -G '/tmp/ab.*.csv')
+	awk -v clients="$TOPO_CLIENTS" -F '[ ,:]+' '
+		FNR == 1 { mean = 0 }
+		/^Complete requests:/ { done += $3; alive++ }
+		/^(Failed requests|Non-2xx responses):/ { failed += $3 }
+		/^Time per request:/ && !mean { mean = $4; means += $4 }
+		/^50,/ { p50 += $2 }
+		/^99,/ && $2 > p99 { p99 = $2 }
+		END { print done + 0, failed + 0, alive ? p50 / alive / 1000 : 0, p99 / 1000, alive ? means / alive / 1000 : 0, clients - alive }' \
+		/tmp/ab.*.out "${csv[@]}"
 }
 
 point() # ROW CORES
 {
+	local status=0
+
 	row=$1 n=$2
 	if [[ $clock == sim ]]; then
 		concurrency=$(((CONNECTIONS * n + clients - 1) / clients))
@@ -104,8 +102,9 @@ point() # ROW CORES
 		return 1
 	fi
 	[[ $repeat != 0 ]] || row_facts "$n"
-	point_run
+	point_run || { status=1; echo "BENCH failed to measure $row at $n cores"; }
 	row_down
+	return $status
 }
 
 cat /proc/cmdline > "$out/cmdline"

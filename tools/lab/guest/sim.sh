@@ -24,7 +24,7 @@ ms()
 # point_run: measure the row that is set up
 point_run()
 {
-	local length pids repeat f0 f1 m0 m1 requests failed p50 p99 mean dead
+	local length pids repeat status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
 
 	# Fewer than four cores serve as many connections in a longer window.
 	length=$window_ms
@@ -41,7 +41,7 @@ point_run()
 	for ((repeat = 0; repeat < repeats; repeat++)); do
 		simlane seed $((seed + repeat))
 		ms "$gap_ms"
-		simlane window "$row-$n-$repeat" "$length" "${COUNTERS[@]}" > /tmp/times || return 1
+		simlane window "$row-$n-$repeat" "$length" "${COUNTERS[@]}" > /tmp/times || status=1
 		mv /tmp/times /tmp/simlane/
 		mv /tmp/simlane "/tmp/window-$repeat"
 	done
@@ -65,6 +65,7 @@ point_run()
 		"$(gained "$f0" "$f1")" "$(gained "${m0% *}" "${m1% *}")" "$(gained "${m0#* }" "${m1#* }")" \
 		>> "$out/points.jsonl"
 	echo "BENCH point row=$row cores=$n windows=$repeats requests=$requests failed=$failed dead=$dead"
+	return $status
 }
 
 gained() # BEFORE AFTER: as JSON
