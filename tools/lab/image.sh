@@ -14,10 +14,13 @@ IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink
 	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko
 	kernel/fs/{ext4,xfs,9p,configfs,netfs,fscache,overlayfs} kernel/lib kernel/crypto kernel/arch/x86/crypto)
 
-# Never wanted in the guest: perl, ICU's tables, translations.
+# Never wanted in the guest: perl, systemd, translations, character sets, and
+# modules that test the kernel.
 IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'usr/bin/perl*' usr/include
 	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/share/pixmaps
-	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data})
+	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data} usr/lib/x86_64-linux-gnu/{gconv,systemd}
+	'usr/bin/*ctl' 'usr/bin/systemd*' usr/sbin/xfs_scrub 'usr/lib/x86_64-linux-gnu/lib'{mvec,sqlite3,icutu,icui18n}'.so*')
+IMAGE_MODULES_PRUNE=(kernel/lib/test_bpf.ko kernel/drivers/md/{dm-vdo,bcache} kernel/fs/dlm)
 
 # image_base RELEASE: the path of its base archive, named by what it is made
 # of: the recipe (this file) and the userland
@@ -53,6 +56,7 @@ image_modules() # RELEASE ROOT
 			}
 			for (m in need) print m
 		}' "$from/modules.dep" | (cd "$from" && xargs cp --parents -t "$to")
+	(cd "$to" && rm -rf "${IMAGE_MODULES_PRUNE[@]}")
 	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
 	depmod -b "$root" "$release"
 }
@@ -83,13 +87,20 @@ image_config() # ROOT
 # image_make_base RELEASE: make the base archive unless it is there
 image_make_base()
 {
-	local release=$1 out tmp guest=$CORELANE_CACHE/guest/current path
+	local release=$1 out tmp guest=$CORELANE_CACHE/guest/current path lock
 
 	out=$(image_base "$release")
 	[[ ! -f $out ]] || return 0
 	[[ -w $CORELANE_CACHE ]] || die "cannot write $CORELANE_CACHE" "run with sudo, this once"
-	say "packing the guest's file system for $release"
 	mkdir -p "${out%/*}"
+	# Two runs may want it at once; the second finds it made.
+	exec {lock}> "${out%/*}/lock"
+	flock "$lock"
+	if [[ -f $out ]]; then
+		exec {lock}>&-
+		return 0
+	fi
+	say "packing the guest's file system for $release"
 	tmp=$(mktemp -d "$CORELANE_CACHE/images/tmp.XXXXXX")
 	cp -a "$guest/root" "$tmp/root"
 	for path in "${IMAGE_PRUNE[@]}"; do
@@ -104,6 +115,7 @@ image_make_base()
 	mv "$tmp/root/lib/modules/$release" "${out%.cpio}.modules/lib/modules/"
 	mv "$tmp/base" "$out"
 	rm -rf "$tmp"
+	exec {lock}>&-
 }
 
 # image_make RELEASE WORK: write WORK/initrd; the job is in WORK/overlay
@@ -126,6 +138,8 @@ image_make()
 		cp -a "$(image_base "$release" | sed 's/cpio$/modules/')" "$work/modules"
 		mkdir -p "$work/modules/lib/modules/$release/updates"
 		cp "$built/$release"/*.ko "$work/modules/lib/modules/$release/updates/"
+		# The guest has no use for their debugging half, 15 MB.
+		strip --strip-debug "$work/modules/lib/modules/$release/updates"/*.ko
 		depmod -b "$work/modules" "$release"
 		mkdir -p "$overlay/usr/lib/modules/$release"
 		mv "$work/modules/lib/modules/$release"/{updates,modules.*} "$overlay/usr/lib/modules/$release/"

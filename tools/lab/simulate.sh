@@ -12,8 +12,9 @@ SIMULATE_MODELS=$CORELANE_TOP/tools/simlane/model
 
 # Every core's clock must be simlane's: idle cores poll, no other clock source
 # is asked, and nothing moves in memory from boot to boot.  The jitter collector
-# would look for two seconds for what a simulated clock does not have.
-SIMULATE_APPEND='nokaslr idle=poll tsc=reliable no_timer_check mitigations=off nowatchdog audit=0 apparmor=0 init_on_alloc=0 random.trust_cpu=on initcall_blacklist=jent_mod_init'
+# would look for two seconds for what a simulated clock does not have, and cores
+# that come up together would wait for each other by spinning.
+SIMULATE_APPEND='nokaslr idle=poll tsc=reliable no_timer_check mitigations=off nowatchdog audit=0 apparmor=0 init_on_alloc=0 random.trust_cpu=on initcall_blacklist=jent_mod_init cpuhp.parallel=0'
 
 # simulate_check: is all there that can be checked before anything is made?
 simulate_check()
