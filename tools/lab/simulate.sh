@@ -11,10 +11,15 @@ SIMULATE_PLUGIN=$CORELANE_TOP/build/simlane/simlane.so
 SIMULATE_MODELS=$CORELANE_TOP/tools/simlane/model
 
 # Every core's clock must be simlane's: idle cores poll, no other clock source
-# is asked, and nothing moves in memory from boot to boot.  The jitter collector
-# would look for two seconds for what a simulated clock does not have, and cores
-# that come up together would wait for each other by spinning.
-SIMULATE_APPEND='nokaslr idle=poll tsc=reliable no_timer_check mitigations=off nowatchdog audit=0 apparmor=0 init_on_alloc=0 random.trust_cpu=on initcall_blacklist=jent_mod_init cpuhp.parallel=0'
+# is asked, and nothing moves in memory from boot to boot.
+SIMULATE_APPEND='nokaslr idle=poll tsc=reliable no_timer_check mitigations=off nowatchdog audit=0 apparmor=0 init_on_alloc=0 random.trust_cpu=on'
+# What costs a boot most and a measurement nothing: cores that come up together
+# wait for each other by spinning; the crypto manager tests itself on other
+# cores, long after the boot; the jitter collector looks for what a simulated
+# clock does not have; the tracer's clean-up holds a core while stop_machine()
+# has all others spin; hpet's driver measures it.
+SIMULATE_APPEND+=' cpuhp.parallel=0 cryptomgr.notests=1'
+SIMULATE_APPEND+=' initcall_blacklist=jent_mod_init,ftrace_check_for_weak_functions,trace_eval_init,hpet_late_init'
 
 # simulate_check: is all there that can be checked before anything is made?
 simulate_check()
