@@ -7,7 +7,9 @@
  * calibrate_host.c	clocks, processors, pinning, noise, statistics
  * calibrate_core.c	what one core does: clock, locked operations, PAUSE
  * calibrate_mem.c	load latency of each level, copying
- * calibrate_line.c	lines and interrupts between two cores
+ * calibrate_duel.c	two threads on two cores
+ * calibrate_line.c	lines that move between them
+ * calibrate_ipi.c	interrupts between them
  */
 #ifndef CORELANE_SIMLANE_CALIBRATE_H
 #define CORELANE_SIMLANE_CALIBRATE_H
@@ -113,6 +115,8 @@ void cal_mem(struct cal_host *host, struct cal_table *table);
 
 /* calibrate_line.c */
 struct cal_pair *cal_pairs(struct cal_host *host, int *count);
+
+/* calibrate_ipi.c */
 void cal_ipi(struct cal_host *host, struct cal_table *table);
 
 /* A serialised reading of the time stamp counter. */

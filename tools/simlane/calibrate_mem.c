@@ -256,6 +256,9 @@ void cal_mem(struct cal_host *host, struct cal_table *table)
 		pages = host->huge ? "in huge pages" : "in small pages, so some TLB misses are in it";
 		cal_say("load latency: L1");
 		host->l1_ns = latency(host, &area, L1);
+		if (host->l1_ns.median * host->ghz > 7)
+			cal_warn("a load from L1 takes %.1f cycles: somebody else runs on this core",
+				 host->l1_ns.median * host->ghz);
 		cal_say("load latency: L2");
 		stat = latency(host, &area, L2);
 		cal_table_set(table, "l2_hit", (stat.median - host->l1_ns.median) * host->ghz, &stat,
