@@ -38,8 +38,8 @@ counters()
 		}
 		FILENAME ~ /\/times$/ { seconds = $4 - $3 }
 		END {
-			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d}\n",
-				tag, seconds, gain["Tcp:PassiveOpens"], gain["Tcp:OutRsts"], gain["Tcp:RetransSegs"],
+			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"served\": %d, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d}\n",
+				tag, seconds, gain["TcpExt:TW"], gain["Tcp:PassiveOpens"], gain["Tcp:OutRsts"], gain["Tcp:RetransSegs"],
 				gain["TcpExt:ListenDrops"],
 				(foreign > 0 ? received * foreign / (local + foreign) + 0.5 : 0)
 		}' "$1"/{before,after}/{snmp,netstat,dev,interrupts} "$1/times"

@@ -12,8 +12,8 @@ set -u
 counters()
 {
 	mkdir -p "$1"
-	printf 'Tcp: RtoAlgorithm PassiveOpens RetransSegs OutRsts\nTcp: 1 %d 7 0\n' "$2" > "$1/snmp"
-	printf 'TcpExt: ListenDrops\nTcpExt: 0\nIpExt: InOctets\nIpExt: 9\n' > "$1/netstat"
+	printf 'Tcp: RtoAlgorithm PassiveOpens RetransSegs OutRsts\nTcp: 1 %d 7 0\n' "$(($2 * 2))" > "$1/snmp"
+	printf 'TcpExt: ListenDrops TW\nTcpExt: 0 %d\nIpExt: InOctets\nIpExt: 9\n' "$2" > "$1/netstat"
 	printf 'Inter-| Receive\n face |bytes packets\n  srv0:%d %d 0\n  lo: 1 1\n' $(($3 * 100)) "$3" > "$1/dev"
 	printf '     CPU0 CPU1 CPU2\n 30: %d %d 0 PCI-MSI 5-edge srv0-rx-0\n 31: 4 4 4 PCI-MSI 6-edge sw0-rx-0\n' \
 		"$4" "$5" > "$1/interrupts"
@@ -85,9 +85,10 @@ echo '{"row": "lanes", "cores": 2, "irq": 30, "name": "srv0-rx-0", "cpus": "0"}'
 touch "$TMP/run/job0/functions-lanes-2-0.csv"
 
 ktap_print_header
-ktap_set_plan 17
+ktap_set_plan 18
 check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
 check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
+check 'sockets made for a connection are told' is 2 "$(value ordinary 1 0 sockets_per_connection value)"
 check 'each repeat has its seed' is 4 "$(value ordinary 1 1 connections_per_second seed)"
 check 'instructions per connection' is 10000 "$(value ordinary 1 0 instructions_per_connection value)"
 check 'coherence misses are modified lines and upgrades' is 5 "$(value ordinary 1 0 coherence_misses_per_connection value)"

@@ -42,6 +42,8 @@ sim)
 	client_last=$((client_first + clients - 1))
 	TOPO_CLIENTS=$clients TOPO_CLIENT_FIRST=$client_first TOPO_CLIENT_LAST=$client_last
 	TOPO_SWITCH_FIRST=$((client_last + 1)) TOPO_SWITCH_CPUS=$ports
+	# ab warms the cables here: every virtual CPU's idle time costs
+	TOPO_WARM=1
 	taskset -pc "$((TOPO_SWITCH_FIRST + ports))" $$ > /dev/null || exit 1
 	simlane present || { echo 'bench: this guest does not run in simulated time'; exit 1; } ;;
 esac
@@ -53,18 +55,23 @@ CONNECTIONS=32
 
 clients_start() # AB-OPTION...
 {
-	rm -f /tmp/ab.pids
+	rm -f /tmp/ab.*
+	mkfifo /tmp/ab.gate
 	ip netns exec sw /corelane/lab/clients.sh "$TOPO_CLIENTS" "$client_first" \
 		$((client_last - client_first + 1)) "$concurrency" "http://$TOPO_VIP/f" "$@" &
 	clients_pid=$!
 	while [[ ! -e /tmp/ab.pids ]] && kill -0 "$clients_pid"; do
 		sleep 0.01
 	done
+	sleep 0.02
+	# read and write: does not wait for a reader; stays open for a late one
+	exec {gate}<> /tmp/ab.gate
 }
 
 clients_end()
 {
 	wait "$clients_pid"
+	exec {gate}>&-
 }
 
 # From ab's reports: requests done and failed, mean of the clients' p50, worst

@@ -241,7 +241,7 @@ row_modules()
 # row_facts CORES: what this point ran with, for facts.json
 row_facts()
 {
-	local module file irq
+	local module file
 
 	# Not every module carries a srcversion; the file's digest always tells.
 	while read -r module file; do
@@ -249,11 +249,12 @@ row_facts()
 			"$(cat "/sys/module/$module/srcversion" 2> /dev/null)" \
 			"$(sha256sum < "$file" | cut -d ' ' -f 1)"
 	done < <(row_modules) >> /results/modules.jsonl
-	for irq in $(sed -nE 's/^ *([0-9]+):.* srv[0-9]+(-[^ ]*)?$/\1/p' /proc/interrupts); do
-		printf '{"row": "%s", "cores": %d, "irq": %d, "name": "%s", "cpus": "%s"}\n' "$row" "$1" "$irq" \
-			"$(awk -v i="$irq:" '$1 == i { print $NF }' /proc/interrupts)" \
-			"$(cat "/proc/irq/$irq/smp_affinity_list")"
-	done > "/results/irqs-$row-$1.jsonl"
+	awk -v row="$row" -v cores="$1" '$NF ~ /^srv[0-9]+(-.*)?$/ {
+		irq = $1 + 0
+		getline cpus < ("/proc/irq/" irq "/smp_affinity_list")
+		printf "{\"row\": \"%s\", \"cores\": %d, \"irq\": %d, \"name\": \"%s\", \"cpus\": \"%s\"}\n",
+			row, cores, irq, $NF, cpus
+	}' /proc/interrupts > "/results/irqs-$row-$1.jsonl"
 }
 
 # filters_out: no filter module stays, as its hooks would cost the next row.

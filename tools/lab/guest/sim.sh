@@ -8,7 +8,7 @@
 # reads both after the run (scripts/collect.sh), at no cost to the simulation.
 
 # bench.sh's arguments and plan, for a reader of this file alone
-: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${warm_ms:=15}" "${cache_ms:=8}" "${gap_ms:=2}"
+: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${start_ms:=10}" "${warm_ms:=15}" "${cache_ms:=8}" "${gap_ms:=2}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
 : "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
@@ -32,12 +32,12 @@ point_run()
 	simlane symbols
 	f0=$(row_foreign_tx) m0=$(row_migrated)
 	clients_start -n 1000000
-	ms 30
+	ms "$start_ms"
 	simlane pace fine
 	ms "$warm_ms"
 	simlane cores "$n"
 	simlane cache on
-	ms "$cache_ms"
+	ms $((cache_ms * length / window_ms))
 	for ((repeat = 0; repeat < repeats; repeat++)); do
 		simlane seed $((seed + repeat))
 		ms "$gap_ms"

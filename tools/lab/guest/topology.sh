@@ -27,6 +27,7 @@ TOPO_VIP=10.0.0.1
 TOPO_CLIENTS=${TOPO_CLIENTS:-16}
 TOPO_SWITCH_HASH=${TOPO_SWITCH_HASH:-layer2+3}
 TOPO_SWITCH_FIRST=${TOPO_SWITCH_FIRST:-} TOPO_SWITCH_CPUS=${TOPO_SWITCH_CPUS:-1}
+TOPO_WARM=${TOPO_WARM:-}
 TOPO_CLIENT_FIRST=${TOPO_CLIENT_FIRST:-} TOPO_CLIENT_LAST=${TOPO_CLIENT_LAST:-}
 
 # topo_names: call the NICs by their place, srvK and swK
@@ -120,11 +121,12 @@ topo_irq_of()
 # topo_pin DEV CPU: run all of DEV's interrupts on CPU, and see that they do
 topo_pin()
 {
-	local irq
+	local irq on
 
 	for irq in $(topo_irq_of "$1"); do
 		echo "$2" > "/proc/irq/$irq/smp_affinity_list"
-		[[ $(cat "/proc/irq/$irq/smp_affinity_list") == "$2" ]] || {
+		read -r on < "/proc/irq/$irq/smp_affinity_list"
+		[[ $on == "$2" ]] || {
 			echo "topology: irq $irq of $1 does not stay on CPU $2" >&2
 			return 1
 		}
@@ -168,15 +170,17 @@ topo_neighbours()
 	done
 }
 
-# topo_warm: a few packets through every cable.  An interrupt that was pinned
-# moves when it next fires, and that first time still counts for its old CPU.
+# topo_warm: a few packets through every cable, from all clients or TOPO_WARM.
+# An interrupt that was
+# pinned moves when it next fires, and that first time still counts for its old
+# CPU.
 topo_warm()
 {
 	# shellcheck disable=SC2016  # expanded by the inner shell
 	ip netns exec sw bash -c '
 		for ((k = 0; k < $1; k++)); do
 			ping -q -c 3 -i 0.01 -I "10.0.0.$((100 + k))" "$2" > /dev/null || exit
-		done' bash "$TOPO_CLIENTS" "$TOPO_VIP" || {
+		done' bash "${TOPO_WARM:-$TOPO_CLIENTS}" "$TOPO_VIP" || {
 		echo "topology: not every client reaches $TOPO_VIP" >&2
 		return 1
 	}

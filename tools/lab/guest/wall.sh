@@ -15,12 +15,15 @@ sample() # METRIC UNIT VALUE; uses the point's $row $n $repeat $valid $why $erro
 		"$repeat" "$release" "$valid" "$why" "$errors" >> "$out/samples.jsonl"
 }
 
-# One line of numbers: time, connections accepted, resets sent by the server
-# and retransmitted segments.
+# One line of numbers: time, connections closed by the server (it closes
+# first; PassiveOpens would count sockets made in vain), resets sent by it and
+# retransmitted segments.
 tcp_now()
 {
 	awk -v now="$EPOCHREALTIME" '
-		$1 == "Tcp:" && $6 ~ /^[0-9]/ { print now, $7, $15, $13 }' /proc/net/snmp
+		$1 == "TcpExt:" && !tw { for (i = 2; i <= NF; i++) if ($i == "TW") tw = i; next }
+		$1 == "TcpExt:" { closed = $tw }
+		$1 == "Tcp:" && $6 ~ /^[0-9]/ { print now, closed, $15, $13 }' /proc/net/netstat /proc/net/snmp
 }
 
 # Idle and total ticks of the CPUs first..last
