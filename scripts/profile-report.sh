@@ -193,7 +193,7 @@ plot()
 	{
 		echo "set terminal svg size 1000,560 font 'sans,13' noenhanced"
 		echo "set output '$dir/$name.svg'"
-		echo "set title '$what per $unit, $cores server cores ($clock clock)'"
+		echo "set title '$what per $unit, $cores server cores ($([[ $clock == sim ]] && echo simulated || echo perf))'"
 		echo "set style data histogram; set style histogram clustered gap 1; set style fill solid 0.8 border -1"
 		echo "set ylabel '$what per $unit'; set yrange [0:*]; set grid ytics"
 		echo "set xtics rotate by -40 nomirror; set rmargin 12; set key top right"
