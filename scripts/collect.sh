@@ -116,6 +116,8 @@ tidy()
 {
 	local dir=$1 job
 
+	# What the simulator counted, whole
+	cat "$dir"/job*/windows.jsonl > "$dir/windows.jsonl" 2> /dev/null || rm -f "$dir/windows.jsonl"
 	mkdir -p "$dir/profiles"
 	for job in "$dir"/job*; do
 		find "$job" -maxdepth 1 \( -name 'functions-*.csv' -o -name 'lines-*.csv' \) -exec mv -t "$dir/profiles" {} +
