@@ -45,32 +45,32 @@ simulate_cache()
 # Debian's System.map is empty, so a boot of the kernel tells them.
 simulate_prepare()
 {
-	local release=$1 work=$2/symbols status=0 dir tmp
+	local release=$1 boot=$2/symbols status=0 dir tmp
 
 	dir=$(simulate_cache "$release")
 	[[ ! -s $dir/kallsyms ]] || return 0
 	[[ -w $CORELANE_CACHE ]] || die "cannot write $CORELANE_CACHE" "run with sudo, this once"
 	say "reading the symbols of $release: one boot in wall-clock time, half a minute, once"
-	mkdir -p "$work"
+	mkdir -p "$boot"
 	# As run.sh's child, so that a signal to run.sh ends it too.
 	"$CORELANE_TOP/tools/lab/run.sh" --clock wall --kernel "$release" --append nokaslr \
-		--results "$work" tools/lab/guest/symbols.sh > "$work/log" 2>&1 &
+		--results "$boot" tools/lab/guest/symbols.sh > "$boot/log" 2>&1 &
 	child=$!
 	wait "$child" || status=$?
 	child=''
-	if [[ $status != 0 || ! -s $work/kallsyms ]]; then
-		cat "$work/log" >&2
+	if [[ $status != 0 || ! -s $boot/kallsyms ]]; then
+		cat "$boot/log" >&2
 		die "the boot for the kernel's symbols failed" \
 		    "try it alone: tools/lab/run.sh --append nokaslr tools/lab/guest/symbols.sh"
 	fi
 	mkdir -p "${dir%/*}"
 	tmp=$(mktemp -d "${dir%/*}/tmp.XXXXXX")
-	cp "$work/kallsyms" "$tmp/"
+	cp "$boot/kallsyms" "$tmp/"
 	# An unpacked kernel starts seconds sooner; the packed one does as well.
 	"$CORELANE_CACHE/src/linux-source-6.12/scripts/extract-vmlinux" \
 		"$CORELANE_CACHE/kernels/$release/boot/vmlinuz-$release" > "$tmp/vmlinux" 2> /dev/null ||
 		rm -f "$tmp/vmlinux"
-	rm -rf "$work" "${dir%-*}"-*
+	rm -rf "$boot" "${dir%-*}"-*
 	chmod 755 "$tmp"
 	mv "$tmp" "$dir"
 }
