@@ -72,7 +72,7 @@ simulate_prepare()
 		rm -f "$tmp/vmlinux"
 	rm -rf "$boot" "${dir%-*}"-*
 	chmod 755 "$tmp"
-	mv "$tmp" "$dir"
+	mv -T "$tmp" "$dir" || rm -rf "$tmp"
 }
 
 # simulate_machine RELEASE RESULTS MEM SEED OPTIONS: the machine, with simlane
