@@ -91,7 +91,8 @@ static unsigned int checks_left = 200000;
 /* udata of a memory access */
 #define ACCESS_LOCKED		1
 #define ACCESS_STRING		2
-#define ACCESS_SYMBOL_SHIFT	2
+#define ACCESS_STORE		4
+#define ACCESS_SYMBOL_SHIFT	3
 
 static void init_costs(void)
 {
@@ -212,7 +213,7 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	struct vcpu *v = clock_vcpu;
 	unsigned int symbol = (uintptr_t)udata >> ACCESS_SYMBOL_SHIFT, result, level;
 	bool string = (uintptr_t)udata & ACCESS_STRING;
-	bool store = qemu_plugin_mem_is_store(info);
+	bool store = (uintptr_t)udata & ACCESS_STORE;
 	u64 *row, line, page, ticks;
 
 	(void)index;
@@ -375,9 +376,12 @@ static u64 translate_insn(struct qemu_plugin_insn *insn, struct block *b, bool i
 	}
 	if (call)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, call, QEMU_PLUGIN_CB_NO_REGS, with);
-	if (cache_on && !idle)
+	if (cache_on && !idle) {
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
-						 QEMU_PLUGIN_MEM_RW, (void *)udata);
+						 QEMU_PLUGIN_MEM_R, (void *)udata);
+		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_W, (void *)(udata | ACCESS_STORE));
+	}
 	return ticks;
 }
 
