@@ -4,7 +4,11 @@
 # per line and function, with what lies in the line.
 #
 #   awk -v row=ROW -v cores=N -v connections=C -v top=K -f profile-lines.awk \
-#       kind=counts lines-TAG.csv kind=symbols kallsyms
+#       -f profile-percpu.awk kind=counts lines-TAG.csv kind=more lines-OTHER.csv \
+#       kind=log dmesg.log kind=symbols kallsyms
+#
+# Of other windows' lines (more) only those are looked at that tell where the
+# per-CPU variables are.
 #
 # Addresses are compared as strings of 16 hex digits: awk's numbers are too
 # short for them.
@@ -28,7 +32,7 @@ function low(address,    i, value)
 	return value
 }
 
-kind == "counts" && FNR == 1 {
+(kind == "counts" || kind == "more") && FNR == 1 {
 	for (i = 1; i <= NF; i++) {
 		gsub(/^[ "]+|[ "\r]+$/, "", $i)
 		column[$i] = i
@@ -36,9 +40,15 @@ kind == "counts" && FNR == 1 {
 	next
 }
 
+kind == "more" {
+	percpu_seen(padded($column["va"]), $column["function"])
+	next
+}
+
 kind == "counts" {
 	if ($column["function"] == "[table full]")
 		next
+	percpu_seen(padded($column["va"]), $column["function"])
 	line = $column["line"]
 	name = $column["function"]
 	while (sub(/\.(isra|constprop|part|cold|llvm)(\.[0-9]+)*$/, "", name))
@@ -102,12 +112,12 @@ kind == "symbols" && /^ffffffff/ {
 }
 
 # What is at an address of no symbol; x86-64's map of virtual memory.
-function place(a)
+function place(a,    name)
 {
 	if (a < "0000800000000000")
 		return "user memory"
 	if (a >= "ffff888000000000" && a < "ffffc88000000000")
-		return "heap"
+		return (name = percpu_what(a)) == "" ? "heap" : name
 	if (a >= "ffffe8f000000000" && a < "ffffe90000000000")
 		return "per-cpu"
 	if (a >= "ffffc90000000000" && a < "ffffe90000000000")

@@ -109,6 +109,15 @@ symbols_of() # TAG ROW
 	printf '%s\n' "${found[@]}"
 }
 
+# The guest's log, which tells how its per-CPU variables are laid out
+kernel_log()
+{
+	local log
+
+	log=$(find "$dir" -name dmesg.log -size +0 | sort)
+	printf '%s\n' "${log:-/dev/null}" | head -n 1
+}
+
 # Add a row's side: its repeats together
 side() # ROW
 {
@@ -136,7 +145,8 @@ side() # ROW
 	[[ -s $first ]] || return 0
 	[[ $unit == connection ]] || connections=$(awk -v ms="$ms" 'BEGIN { print ms / 1000 }')
 	awk -v row="$row" -v cores="$cores" -v top=10 -v connections="$connections" -f "$here/profile-lines.awk" \
-		kind=counts "$first" kind=symbols "${symbols[@]}" >> "$work/lines.csv"
+		-f "$here/profile-percpu.awk" kind=counts "$first" kind=more "$counts"/lines-*"-$cores-"*.csv \
+		kind=log "$(kernel_log)" kind=symbols "${symbols[@]}" >> "$work/lines.csv"
 }
 
 preface()
