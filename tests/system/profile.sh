@@ -86,10 +86,9 @@ check 'table 4: sum and CPI of both sides' printed '^all such, and their CPI +40
 check 'side by side: the largest difference' printed '^try_to_wake_up +20.0 +4.00 +15.0 +0.30 +21.0 +0.20 +-20.8 '
 check 'contended lines: order, and who' all '[.lines[] | select(.row == "ordinary") | [.rank, .function, .function_coherence_misses]][0:4] ==
 	[[1, "inet_csk_accept", 8], [1, "__inet_lookup_listener", 4], [1, "tcp_v4_rcv", 1], [2, "__dev_queue_xmit", 5]]'
-check 'contended lines: what lies there' all '[.lines[] | select(.row == "ordinary") | .what] | unique ==
+check 'contended lines: what lies there' all '([.lines[] | select(.row == "ordinary") | .what] | unique ==
 	["bond_stats+0x8 [bonding]", "heap", "net_flags+0x4 (beside net_counter netns_total)", "per-cpu",
-	"per-cpu runqueues+0x18"]
-	and ([.lines[] | select(.function == "skb_clone") | .what] == ["heap"])'
+	"per-cpu runqueues+0x18"]) and ([.lines[] | select(.function == "skb_clone") | .what] == ["heap"])'
 check 'csv: every line has every column' same_columns "${json%.json}.csv"
 check 'csv of lines: every line has every column' same_columns "${json%.json}-lines.csv"
 check 'plot' grep -q '</svg>' "${json%.json}.svg"
