@@ -85,15 +85,18 @@ check_options()
 }
 check_options
 
-# run COMMAND...: in a way that lets it clean up when we are told to stop
+# run COMMAND...: in a process group of its own, so that all of it ends and
+# cleans up when we are told to stop
 run()
 {
 	local status=0 child
 
+	set -m
 	"$@" &
 	child=$!
-	trap 'kill "$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 130' INT
-	trap 'kill "$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 143' TERM HUP
+	set +m
+	trap 'kill -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 130' INT
+	trap 'kill -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 143' TERM HUP
 	wait "$child" || status=$?
 	trap - INT TERM HUP
 	[[ $status == 0 ]] || exit "$status"
