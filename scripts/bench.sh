@@ -292,14 +292,21 @@ measure()
 	kill "$follower" 2> /dev/null || true
 	wait "$follower" 2> /dev/null || true
 	progress_clear
-	trap - INT TERM HUP
+	trap_signals
 	if [[ $status != 0 ]]; then
 		cat "$partial/job$failed/lab.log" >&2
 		die "the run failed (status $status)"
 	fi
 }
 
+trap_signals()
+{
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+}
+
 trap finish EXIT
+trap_signals
 [[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
 mkdir -p "$partial"
 [[ $clock == wall ]] || need_simulator

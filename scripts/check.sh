@@ -7,8 +7,10 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../tools/lab/emulator.sh
+. "$CORELANE_TOP/tools/lab/emulator.sh"
 
-GROUPS_ALL=(unit style build bonding percore pollnvme system)
+GROUPS_ALL=(unit style build bonding percore pollnvme simlane system)
 
 usage()
 {
@@ -16,8 +18,9 @@ usage()
 usage: sudo scripts/check.sh [--kernel LINE] [--no-setup] [GROUP...]
 
 Run the tests and count them.  Groups: unit, style, build, bonding, percore,
-pollnvme, system (default: all).  The lab groups boot each kernel line in QEMU
-once and run every test of their folder in it; --kernel keeps to one line.
+pollnvme, simlane, system (default: all).  The lab groups boot each kernel line
+in QEMU once and run every test of their folder in it; --kernel keeps to one
+line.  simlane runs in simulated time, and then what tests it from outside.
 Logs: build/check/.  The last line is "N passed, N failed[, N skipped]".
 EOF
 }
@@ -109,16 +112,18 @@ group_build()
 	step 'build: tools' make -s -C "$CORELANE_TOP" tools test-tools
 }
 
-# The lab groups: one boot per kernel line runs the whole folder.
-lab_group()
+# The lab groups: one boot per kernel line runs the whole folder, on a machine
+# described by run.sh's options.
+lab_group() # GROUP RUN-OPTION...
 {
 	local group=$1 line results status log name
 
+	shift
 	[[ -n $(find "$CORELANE_TOP/tests/$group" -name '*.sh' 2> /dev/null) ]] || return 0
 	for line in "${lines[@]}"; do
 		results=$logs/$group-$line status=0
 		rm -rf "$results"
-		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" --cpus 4 --lanes 4 --nvme 256M --nvme 256M \
+		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
 			--results "$results" --timeout 1800 tools/lab/guest/tests.sh "$group" \
 			> "$logs/$group-$line.log" 2>&1 || status=$?
 		if [[ ! -s $results/tests ]]; then
@@ -140,18 +145,32 @@ lab_group()
 	done
 }
 
-# System tests run on this machine, and boot what they need.
-group_system()
+# Tests that run on this machine, and boot what they need.
+host_group() # NAME DIR
 {
-	local test log status
+	local name test log status
 
-	for test in "$CORELANE_TOP"/tests/system/*.sh; do
+	for test in "$2"/*.sh; do
 		[[ -x $test ]] || continue
-		log=$logs/system-$(basename "$test" .sh).log status=0
+		name=$1/$(basename "$test" .sh)
+		log=$logs/${name//\//-}.log status=0
 		CORELANE_LINES_UNDER_TEST="${lines[*]}" "$test" > "$log" 2>&1 || status=$?
 		[[ $status == 0 || $status == 4 ]] || tail -n 15 "$log"
-		outcome "system/$(basename "$test" .sh)" "$status" "$log"
+		outcome "$name" "$status" "$log"
 	done
+}
+
+# Its guests look at what the simulator wrote, while they run.
+group_simlane()
+{
+	if ! emulator_complete; then
+		echo "1..0 # SKIP no QEMU $EMULATOR_LINE here" > "$logs/simlane.log"
+		outcome simlane 4 "$logs/simlane.log"
+		return
+	fi
+	step 'simlane: plugin and tools build' make -s -C "$CORELANE_TOP" simlane
+	lab_group simlane --clock sim --cpus 6 --append corelane.results=early
+	host_group simlane "$CORELANE_TOP/tests/simlane/host"
 }
 
 [[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
@@ -159,12 +178,13 @@ mkdir -p "$logs"
 begun=$SECONDS
 case " ${groups[*]} " in
 *' build '*) ;;
-*' bonding '* | *' percore '* | *' pollnvme '*) groups=(build "${groups[@]}") ;;
+*' bonding '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
 esac
 for group in "${groups[@]}"; do
 	echo "# $group ($((SECONDS - begun)) s)"
 	case $group in
-	bonding | percore | pollnvme) lab_group "$group" ;;
+	bonding | percore | pollnvme) lab_group "$group" --cpus 4 --lanes 4 --nvme 256M --nvme 256M ;;
+	system) host_group system "$CORELANE_TOP/tests/system" ;;
 	*) "group_$group" ;;
 	esac
 done

@@ -28,9 +28,9 @@ checkpatch)
 	[[ -f $checkpatch ]] || die "no checkpatch.pl" "run scripts/setup.sh"
 	# What runs in user space follows the same style, without the rules
 	# that are about the kernel's own macros and its log.
-	user=PREFER_DEFINED_ATTRIBUTE_MACRO,SPLIT_STRING,VOLATILE,STRCPY,EMBEDDED_FUNCTION_NAME
+	user=PREFER_DEFINED_ATTRIBUTE_MACRO,SPLIT_STRING,VOLATILE,STRCPY,EMBEDDED_FUNCTION_NAME,ARRAY_SIZE,COMPLEX_MACRO,MACRO_ARG_UNUSED,TRAILING_SEMICOLON,NEW_TYPEDEFS
 	mapfile -t kernel_files < <(git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]')
-	mapfile -t user_files < <(git ls-files -co --exclude-standard -- 'tools/corelane/*.[ch]' 'tests/*.[ch]')
+	mapfile -t user_files < <(git ls-files -co --exclude-standard -- 'tools/corelane/*.[ch]' 'tools/simlane/*.[ch]' 'tests/*.[ch]')
 	"$checkpatch" --no-tree --strict --terse --quiet --no-summary -f "${kernel_files[@]}"
 	"$checkpatch" --no-tree --terse --quiet --no-summary --ignore "$user" -f "${user_files[@]}"
 	say "checkpatch: $((${#kernel_files[@]} + ${#user_files[@]})) files clean"

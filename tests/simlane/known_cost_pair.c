@@ -19,10 +19,10 @@
 enum order { WRITE, PINGPONG, QUIT };
 
 static struct {
+	_Alignas(KC_LINE) atomic_uint asked;
+	_Alignas(KC_LINE) atomic_uint answered;
+	_Alignas(KC_LINE) atomic_uint ball;
 	enum order order;
-	atomic_uint asked __attribute__((aligned(KC_LINE)));
-	atomic_uint answered __attribute__((aligned(KC_LINE)));
-	atomic_uint ball __attribute__((aligned(KC_LINE)));
 } duel;
 
 static char *mem;
@@ -143,9 +143,9 @@ static void lines(void)
 }
 
 static struct {
-	atomic_int taken __attribute__((aligned(KC_LINE)));
-	long total __attribute__((aligned(KC_LINE)));
-	atomic_int ready __attribute__((aligned(KC_LINE)));
+	_Alignas(KC_LINE) atomic_int taken;
+	_Alignas(KC_LINE) long total;
+	_Alignas(KC_LINE) atomic_int ready;
 	int players;
 } lock;
 

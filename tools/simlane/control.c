@@ -150,13 +150,13 @@ static void begin(void)
 
 static void write_totals(FILE *out)
 {
-	profile_row total;
+	struct profile_row total;
 	unsigned int k;
 
-	profile_total(total);
+	profile_total(&total);
 	for (k = 0; k < PROFILE_COUNTER_COUNT; k++)
 		fprintf(out, "%s\"%s\": %llu", k ? ", " : "{", profile_counter_name(k),
-			(unsigned long long)total[k]);
+			(unsigned long long)total.n[k]);
 	fprintf(out, ", \"dma_write_lines\": %llu, \"dma_taken_lines\": %llu, \"dma_read_lines\": %llu}",
 		(unsigned long long)(core_dma.write_lines - win.dma.write_lines),
 		(unsigned long long)(core_dma.taken_lines - win.dma.taken_lines),
@@ -219,11 +219,10 @@ static void add_to_tag(unsigned int c)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
-	if (!c) {
+	if (!c)
 		tag_len = 0;
-	} else if (tag_len + 1 < sizeof(tag)) {
+	else if (tag_len + 1 < sizeof(tag))
 		tag[tag_len++] = strchr(safe, (int)c) ? (char)c : '_';
-	}
 	tag[tag_len] = '\0';
 }
 

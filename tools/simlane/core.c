@@ -145,7 +145,7 @@ static void on_block_profiled(unsigned int index, void *udata)
 	(void)index;
 	v->insns += b.insns;
 	if (v->modelled) {
-		row = profile_rows[b.symbol];
+		row = profile_rows[b.symbol].n;
 		row[PROFILE_insn] += b.insns;
 		row[PROFILE_cycles] += b.ticks;
 		row[PROFILE_locked] += b.locked;
@@ -219,7 +219,7 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	(void)index;
 	if (!v->modelled)
 		return;
-	row = profile_rows[symbol];
+	row = profile_rows[symbol].n;
 	if (!line_of(info, va, &line, &page)) {
 		if (page)
 			device_access(v, row, page, store);
@@ -261,7 +261,7 @@ static void on_pause(unsigned int index, void *udata)
 	v->now += cost.pause;
 	v->spin += cost.pause;
 	if (cache_on && v->modelled) {
-		row = profile_rows[(uintptr_t)udata];
+		row = profile_rows[(uintptr_t)udata].n;
 		row[PROFILE_spin]++;
 		row[PROFILE_cycles] += cost.pause;
 	}

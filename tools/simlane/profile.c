@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "profile.h"
 
-profile_row *profile_rows;
+struct profile_row *profile_rows;
 
 static unsigned int rows;
 
@@ -112,15 +112,15 @@ const char *profile_counter_name(unsigned int counter)
  * profile_total() - all functions together
  * @total: where to
  */
-void profile_total(profile_row total)
+void profile_total(struct profile_row *total)
 {
 	unsigned int i, k;
 
-	memset(total, 0, sizeof(profile_row));
+	memset(total, 0, sizeof(*total));
 	for (i = 0; i < rows; i++)
 		for (k = 0; k < PROFILE_COUNTER_COUNT; k++)
-			total[k] += profile_rows[i][k];
-	total[PROFILE_cycles] >>= CLOCK_TICK_SHIFT;
+			total->n[k] += profile_rows[i].n[k];
+	total->n[PROFILE_cycles] >>= CLOCK_TICK_SHIFT;
 }
 
 /**
@@ -137,12 +137,12 @@ void profile_write_functions(FILE *out, const struct symbols *s)
 		fprintf(out, ",%s", names[k]);
 	putc('\n', out);
 	for (i = 0; i < rows; i++) {
-		if (!profile_rows[i][PROFILE_insn] && !profile_rows[i][PROFILE_refs])
+		if (!profile_rows[i].n[PROFILE_insn] && !profile_rows[i].n[PROFILE_refs])
 			continue;
 		fprintf(out, "server,%s", s->sym[i].name);
 		for (k = 0; k < PROFILE_COUNTER_COUNT; k++)
 			fprintf(out, ",%llu", (unsigned long long)(k == PROFILE_cycles ?
-				profile_rows[i][k] >> CLOCK_TICK_SHIFT : profile_rows[i][k]));
+				profile_rows[i].n[k] >> CLOCK_TICK_SHIFT : profile_rows[i].n[k]));
 		putc('\n', out);
 	}
 }

@@ -20,16 +20,21 @@ enum profile_counter {
 	PROFILE_COUNTER_COUNT,
 };
 
-/* PROFILE_cycles counts ticks until it is written out. */
-typedef u64 profile_row[PROFILE_COUNTER_COUNT];
+/**
+ * struct profile_row - a function's counters
+ * @n: by enum profile_counter; PROFILE_cycles counts ticks until written out
+ */
+struct profile_row {
+	u64 n[PROFILE_COUNTER_COUNT];
+};
 
-extern profile_row *profile_rows;	/* one a symbol */
+extern struct profile_row *profile_rows;	/* one a symbol */
 
 bool profile_init(unsigned int symbols);
 void profile_free(void);
 void profile_clear(void);
 void profile_line(u64 line, u64 address, unsigned int symbol, bool upgrade);
-void profile_total(profile_row total);
+void profile_total(struct profile_row *total);
 void profile_write_functions(FILE *out, const struct symbols *s);
 void profile_write_lines(FILE *out, const struct symbols *s);
 const char *profile_counter_name(unsigned int counter);

@@ -350,9 +350,9 @@ struct slot_search {
 static int find_slot(struct dl_phdr_info *info, size_t size, void *data)
 {
 	struct slot_search *want = data;
-	const ElfW(Rela) *rela = NULL;
-	const ElfW(Dyn) *dyn = NULL;
-	const ElfW(Sym) *sym = NULL;
+	const Elf64_Rela *rela = NULL;
+	const Elf64_Dyn *dyn = NULL;
+	const Elf64_Sym *sym = NULL;
 	const char *str = NULL;
 	size_t i, bytes = 0;
 
