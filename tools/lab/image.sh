@@ -145,6 +145,9 @@ image_make()
 		mv "$work/modules/lib/modules/$release"/{updates,modules.*} "$overlay/usr/lib/modules/$release/"
 		rm -rf "$work/modules"
 	fi
+	# Times of files are in the archive, and the kernel reads them: two runs
+	# would differ.
+	find "$overlay" -exec touch -h -d @0 {} +
 	image_cpio "$overlay" "$work/overlay.cpio"
 	cat "$(image_base "$release")" "$work/overlay.cpio" > "$work/initrd"
 }
