@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The same seed gives the same run, bit for bit; another seed another one, and
-# not much another: its counters are within 2 %.
+# not much another: its counters are within 10 % (who sleeps and who spins at a
+# pipe is a matter of phase).
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -24,7 +25,7 @@ near()
 		($a | sums) as $a | ($b | sums) as $b |
 		$a | with_entries(.value = ($b[.key] / .value - 1))' > "$TMP/near"
 	sed 's/^/# /' "$TMP/near"
-	jq -e 'all(.[]; fabs < 0.02)' "$TMP/near" > /dev/null
+	jq -e 'all(.[]; fabs < 0.1)' "$TMP/near" > /dev/null
 }
 
 need_simlane
@@ -36,8 +37,8 @@ check 'a run with seed 5' workload five 5 3 10
 check 'the same seed gives the same counters' same one two
 check 'the same seed gives the same rates' diff "$TMP/one/rates" "$TMP/two/rates"
 if same one five > /dev/null; then
-	ktap_test_fail 'another seed differs, by less than 2 %'
+	ktap_test_fail 'another seed differs, by less than 10 %'
 else
-	check 'another seed differs, by less than 2 %' near one five
+	check 'another seed differs, by less than 10 %' near one five
 fi
 ktap_finished
