@@ -27,7 +27,7 @@ workload()
 {
 	"$CORELANE_TOP/tools/lab/run.sh" --clock sim --kernel "$LINE" --cpus 6 --mem 1024 --seed "$2" \
 		--sim "${5:-}" --results "$TMP/$1" --timeout 400 \
-		tests/simlane/host/workload.sh "$3" "$4" "$2" > "$TMP/$1.log" 2>&1 && return 0
+		tests/simlane/guest/workload.sh "$3" "$4" "$2" > "$TMP/$1.log" 2>&1 && return 0
 	sed 's/^/# /' "$TMP/$1.log"
 	return 1
 }
