@@ -8,7 +8,7 @@
 # reads both after the run (scripts/collect.sh), at no cost to the simulation.
 
 # bench.sh's arguments and plan, for a reader of this file alone
-: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${start_ms:=10}" "${warm_ms:=15}" "${cache_ms:=8}" "${gap_ms:=2}"
+: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${start_ms:=10}" "${warm_ms:=25}" "${cache_ms:=8}" "${gap_ms:=2}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
 : "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
