@@ -59,10 +59,14 @@ static inline bool touch(u32 *set, unsigned int ways, u32 tag)
 	return false;
 }
 
-/* Put @tag first; return what falls out. */
+/* Put @tag first, in an empty way if there is one; return what falls out. */
 static inline u32 push(u32 *set, unsigned int ways, u32 tag)
 {
-	return put_first(set, ways - 1, tag);
+	unsigned int way;
+
+	for (way = 0; way < ways - 1 && set[way]; way++)
+		;
+	return put_first(set, way, tag);
 }
 
 static inline void drop(u32 *set, unsigned int ways, u32 tag)
@@ -134,6 +138,27 @@ void cache_free(void)
 	}
 }
 
+static void level_clear(struct level *level, unsigned int ways)
+{
+	memset(level->lines, 0, ((size_t)level->mask + 1) * ways * sizeof(u32));
+}
+
+/**
+ * cache_clear() - nobody has anything
+ */
+void cache_clear(void)
+{
+	unsigned int core;
+
+	/* gives the directory's pages back; they read as nought */
+	madvise(directory, lines * sizeof(u64), MADV_DONTNEED);
+	level_clear(&llc, LLC_WAYS);
+	for (core = 0; core < CACHE_MAX_CORES; core++) {
+		level_clear(&l1[core], L1_WAYS);
+		level_clear(&l2[core], L2_WAYS);
+	}
+}
+
 /**
  * cache_lines() - how many lines of memory there are
  *
@@ -161,11 +186,22 @@ static void evict(unsigned int core, u32 tag)
 	}
 }
 
+/* Somebody stores to the line: it is in no other core's caches any more. */
+static void invalidate(u64 sharers, u32 tag)
+{
+	unsigned int core;
+
+	for (; sharers; sharers &= sharers - 1) {
+		core = (unsigned int)__builtin_ctzll(sharers);
+		drop(set_of(&l1[core], L1_WAYS, tag - 1), L1_WAYS, tag);
+		drop(set_of(&l2[core], L2_WAYS, tag - 1), L2_WAYS, tag);
+	}
+}
+
 /* Bring a line in that the core lost, or never had. */
 static enum cache_result fetch(unsigned int core, u32 tag, u64 d)
 {
-	u32 *set = set_of(&llc, LLC_WAYS, tag - 1), *own1 = set_of(&l1[core], L1_WAYS, tag - 1);
-	u32 *own2 = set_of(&l2[core], L2_WAYS, tag - 1), out;
+	u32 *set = set_of(&llc, LLC_WAYS, tag - 1), out;
 	enum cache_result result;
 
 	if (OWNER(d))
@@ -176,14 +212,10 @@ static enum cache_result fetch(unsigned int core, u32 tag, u64 d)
 		result = CACHE_DRAM;
 	if (result != CACHE_LLC && !touch(set, LLC_WAYS, tag))
 		push(set, LLC_WAYS, tag);
-	/* its place may still be there from before another core took it */
-	if (!touch(own1, L1_WAYS, tag))
-		push(own1, L1_WAYS, tag);
-	if (!touch(own2, L2_WAYS, tag)) {
-		out = push(own2, L2_WAYS, tag);
-		if (out)
-			evict(core, out);
-	}
+	push(set_of(&l1[core], L1_WAYS, tag - 1), L1_WAYS, tag);
+	out = push(set_of(&l2[core], L2_WAYS, tag - 1), L2_WAYS, tag);
+	if (out)
+		evict(core, out);
 	return result;
 }
 
@@ -214,8 +246,10 @@ unsigned int cache_access(unsigned int core, u64 line, bool store)
 		}
 		if (!store || OWNER(d) == core + 1)
 			return result;
-		if (SHARERS(d) != me)
+		if (SHARERS(d) != me) {
 			result |= CACHE_UPGRADE;
+			invalidate(SHARERS(d) & ~me, tag);
+		}
 		directory[line] = OWNED(core);
 		return result;
 	}
@@ -226,6 +260,7 @@ unsigned int cache_access(unsigned int core, u64 line, bool store)
 	}
 	if (result == CACHE_LLC && SHARERS(d))
 		result |= CACHE_UPGRADE;
+	invalidate(SHARERS(d), tag);
 	directory[line] = OWNED(core);
 	return result;
 }
@@ -244,6 +279,7 @@ unsigned int cache_device_write(u64 line)
 	if (line >= lines)
 		return 0;
 	had = directory[line] != 0;
+	invalidate(SHARERS(directory[line]), tag);
 	directory[line] = 0;
 	set = set_of(&llc, LLC_WAYS, line);
 	if (!touch(set, LLC_WAYS, tag))

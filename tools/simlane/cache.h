@@ -26,6 +26,7 @@ enum cache_result {
 
 bool cache_init(u64 memory_bytes, unsigned int l1_kb, unsigned int l2_kb, unsigned int llc_kb);
 void cache_free(void);
+void cache_clear(void);
 unsigned int cache_access(unsigned int core, u64 line, bool store);
 unsigned int cache_device_write(u64 line);
 unsigned int cache_device_read(u64 line);

@@ -9,6 +9,7 @@
  * wakes.  When all are idle, time jumps to the next timer.
  */
 #include "clock.h"
+#include "control.h"
 
 struct vcpu clock_vcpus[CLOCK_MAX_VCPUS];
 struct vcpu *clock_vcpu = clock_vcpus;
@@ -43,7 +44,7 @@ static s64 virtual_ns(void)
 {
 	if (vcpu_thread && started && !in_timers && clock_vcpu->state == VCPU_RUNS)
 		return to_ns(clock_vcpu->now);
-	return to_ns(__atomic_load_n(&machine_now, __ATOMIC_RELAXED));
+	return to_ns(clock_now());
 }
 
 /*
@@ -53,18 +54,24 @@ static s64 virtual_ns(void)
  */
 static s64 tsc(void)
 {
-	return (s64)((vcpu_thread ? clock_vcpu->now : machine_now) >> CLOCK_TICK_SHIFT);
+	return (s64)((vcpu_thread ? clock_vcpu->now : clock_now()) >> CLOCK_TICK_SHIFT);
 }
 
-/* An interrupt reaches an idle vCPU no sooner than it was sent. */
+/*
+ * An interrupt reaches an idle vCPU no sooner than it was sent; of several, the
+ * first counts.  (A vCPU that asks its own controller for the next one is not
+ * another core.)
+ */
 static void interrupt(unsigned int index)
 {
-	bool from_core = vcpu_thread && !in_timers && clock_vcpu->state == VCPU_RUNS;
-	u64 at = from_core ? clock_vcpu->now + costs.ipi : machine_now;
+	bool from_core = vcpu_thread && !in_timers && *qemu_running == clock_vcpu_is &&
+			 clock_vcpu->state == VCPU_RUNS && clock_vcpu->index != index;
+	u64 at = from_core ? clock_vcpu->now + costs.ipi : clock_now();
+	struct vcpu *v = &clock_vcpus[index];
 
-	if (index < vcpu_count && clock_vcpus[index].state != VCPU_RUNS &&
-	    clock_vcpus[index].interrupted < at)
-		clock_vcpus[index].interrupted = at;
+	if (index < vcpu_count && v->state != VCPU_RUNS &&
+	    (!v->interrupted || at < v->interrupted))
+		v->interrupted = at;
 }
 
 /**
@@ -159,11 +166,13 @@ unsigned int clock_vcpu_count(void)
 /**
  * clock_now() - the machine's time
  *
+ * Any thread: QEMU's other threads ask for the time while it moves.
+ *
  * Return: ticks since it began.
  */
 u64 clock_now(void)
 {
-	return machine_now;
+	return __atomic_load_n(&machine_now, __ATOMIC_RELAXED);
 }
 
 /**
@@ -237,6 +246,8 @@ void clock_switch(void)
 {
 	unsigned int index = qemu_index_of(*qemu_running);
 
+	if (index >= vcpu_count)
+		control_fatal("QEMU runs a vCPU that it never told of");
 	clock_vcpu_is = *qemu_running;
 	clock_vcpu = &clock_vcpus[index];
 }
@@ -256,6 +267,7 @@ static u64 slowest(void)
 static void advance(u64 to)
 {
 	s64 left, end = to_ns(to);
+	bool ran = false;
 	u64 at;
 
 	if (to <= machine_now)
@@ -266,6 +278,10 @@ static void advance(u64 to)
 		if (left < 0 || to_ns(machine_now) + left > end)
 			break;
 		at = tick_of(to_ns(machine_now) + left);
+		/* due, and not on a list that is ours to run */
+		if (!left && ran)
+			break;
+		ran = !left;
 		if (at > machine_now)
 			__atomic_store_n(&machine_now, at, __ATOMIC_RELAXED);
 		qemu_run_timers();
@@ -297,8 +313,7 @@ static void wake(struct vcpu *v)
 		at = machine_now;
 	if (at < v->interrupted)
 		at = v->interrupted;
-	if (v->state == VCPU_POLLS)
-		at += costs.idle_exit;
+	at += costs.idle_exit;
 	if (at > v->now)
 		v->now = at;
 	if (v->now > v->idle_since)
@@ -322,8 +337,14 @@ static void sleep(struct vcpu *v, enum vcpu_state state)
 /**
  * clock_limit() - a vCPU is at the end of its turn, or at the beginning of one
  * @v: it
+ *
+ * At the end of its turn it runs the block that took it there: that is cheap,
+ * and happens once.  A vCPU that is still ahead when its turn comes must not:
+ * while the slowest spins, a little each turn, it would get away from it.
+ *
+ * Return: true if it may run this block, false if it must leave before.
  */
-void clock_limit(struct vcpu *v)
+bool clock_limit(struct vcpu *v)
 {
 	u64 least;
 
@@ -333,14 +354,17 @@ void clock_limit(struct vcpu *v)
 	advance(least);
 	if (v->now > least + max_ahead)
 		max_ahead = v->now - least;
-	if (!v->turn && v->now < least + window) {
-		v->turn = true;
-		v->limit = least + window;
-		return;
+	if (v->turn) {
+		v->turn = false;
+		v->limit = 0;
+		qemu_yield();
+		return true;
 	}
-	v->turn = false;
-	v->limit = 0;
-	qemu_yield();
+	if (v->now >= least + window)
+		return false;
+	v->turn = true;
+	v->limit = least + window;
+	return true;
 }
 
 /**

@@ -25,7 +25,7 @@ enum vcpu_state {
 /**
  * struct vcpu - one simulated core
  * @now: its clock, ticks
- * @limit: where its present turn ends, ticks; 0 sends it to clock_limit()
+ * @limit: where its present turn ends, ticks; 0: it has none
  * @insns: instructions it has executed
  * @index: its number
  * @modelled: its memory accesses go through the cache model
@@ -34,7 +34,7 @@ enum vcpu_state {
  * @idle_since: when it went idle, ticks
  * @idle: time it has been idle before that, ticks
  * @spin: time it has spent in PAUSE, ticks
- * @interrupted: when the last interrupt that found it idle reaches it, ticks
+ * @interrupted: when the first interrupt that found it idle reaches it, ticks
  */
 struct vcpu {
 	u64 now;
@@ -57,7 +57,8 @@ extern void *clock_vcpu_is;		/* and QEMU's name for it */
 /**
  * struct clock_costs - what idling costs, ticks
  * @idle_exit: from the event to the first instruction
- * @ipi: from one core's request to the other core's interrupt
+ * @ipi: from one core's request to the other core's interrupt, also when it
+ *	makes a device interrupt that core
  */
 struct clock_costs {
 	u64 idle_exit;
@@ -74,7 +75,7 @@ u64 clock_window(void);
 void clock_shake(u64 seed);
 
 void clock_switch(void);
-void clock_limit(struct vcpu *v);
+bool clock_limit(struct vcpu *v);
 void clock_poll(struct vcpu *v);
 void clock_halt(struct vcpu *v);
 
@@ -92,12 +93,10 @@ static inline struct vcpu *clock_current(void)
 	return clock_vcpu;
 }
 
-/* @v has done something that takes this long. */
-static inline void clock_charge(struct vcpu *v, u64 ticks)
+/* May @v execute another block, or is its turn over? */
+static inline bool clock_may_run(struct vcpu *v)
 {
-	v->now += ticks;
-	if (unlikely(v->now >= v->limit))
-		clock_limit(v);
+	return likely(v->now < v->limit) || clock_limit(v);
 }
 
 #endif

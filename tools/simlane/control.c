@@ -17,7 +17,7 @@
 #include "qemu.h"
 
 static struct control_options opt;
-static char tag[64];
+static char tag[TAG_MAX + 1];
 static size_t tag_len;
 
 #define SYMBOL_TEXT_MAX	(64u << 20)
@@ -71,6 +71,15 @@ static FILE *open_out(const char *name, const char *mode)
 	return file;
 }
 
+/* A full disk must not leave what looks finished. */
+static void close_out(FILE *file, const char *name)
+{
+	bool bad = ferror(file);
+
+	if (fclose(file) || bad)
+		control_fatal("cannot write %s: is there room?", name);
+}
+
 /**
  * control_init() - begin a run
  * @options: how
@@ -82,8 +91,8 @@ void control_init(const struct control_options *options)
 	opt = *options;
 	file = open_out("model.json", "w");
 	model_write(file);
-	fclose(file);
-	fclose(open_out("windows.jsonl", "w"));
+	close_out(file, "model.json");
+	close_out(open_out("windows.jsonl", "w"), "windows.jsonl");
 	core_set_hurry(true);
 }
 
@@ -95,15 +104,26 @@ void control_init(const struct control_options *options)
  */
 void control_first_block(void)
 {
+	FILE *file;
+
 	qemu_attach_thread();
+	if (!qemu_running)
+		control_fatal("this QEMU cannot serve: it does not tell which vCPU runs (--clock wall works with any)");
 	clock_switch();
 	clock_start();
 	if (!qemu_take_timers() || !qemu_watch_dma(opt.ram_bytes, core_dma_access) || !qemu_check())
 		control_fatal("this QEMU cannot serve: %s (--clock wall works with any)",
 			      qemu_error());
+	if (opt.nic_gap_ns && !qemu_nic_interrupt_gap(opt.nic_gap_ns))
+		control_fatal("this QEMU cannot serve: %s", qemu_error());
+	file = open_out("check.txt", "w");
+	fputs("the virtual clock and the time-stamp counter are ours\n"
+	      "the devices' timers are found, and ours to run\n"
+	      "the running vCPU is told, and runs without the big lock\n"
+	      "a device's read and write of memory were seen\n", file);
 	if (opt.nic_gap_ns)
-		fprintf(stderr, "simlane: %u e1000e interrupt timers set to %u ns\n",
-			qemu_nic_interrupt_gap(opt.nic_gap_ns), opt.nic_gap_ns);
+		fprintf(file, "an e1000e's interrupts are %u ns apart at least\n", opt.nic_gap_ns);
+	close_out(file, "check.txt");
 }
 
 static void add_symbol_text(unsigned int c)
@@ -171,11 +191,11 @@ static void write_profile(void)
 	snprintf(name, sizeof(name), "functions-%s.csv", tag);
 	file = open_out(name, "w");
 	profile_write_functions(file, core_symbols());
-	fclose(file);
+	close_out(file, name);
 	snprintf(name, sizeof(name), "lines-%s.csv", tag);
 	file = open_out(name, "w");
 	profile_write_lines(file, core_symbols());
-	fclose(file);
+	close_out(file, name);
 }
 
 static void end(void)
@@ -190,11 +210,18 @@ static void end(void)
 	if (!win.open)
 		return;
 	win.open = false;
+	/* so short that the machine's time has not moved */
+	if (span <= 0 || wall <= 0 || cpu <= 0) {
+		fprintf(stderr, "simlane: window %s is too short to be one\n", tag);
+		return;
+	}
 	for (i = 0; i < clock_vcpu_count(); i++)
 		insns += (double)(clock_vcpus[i].insns - win.insns[i]);
 	out = open_out("windows.jsonl", "a");
-	fprintf(out, "{\"tag\": \"%s\", \"virtual_ms\": %.6f, \"wall_s\": %.3f, \"cpu_s\": %.3f, \"mips\": %.2f, ",
-		tag, span * 1e3, wall, cpu, insns / cpu * 1e-6);
+	fprintf(out, "{\"tag\": \"%s\", \"model\": ", tag);
+	json_string(out, opt.model);
+	fprintf(out, ", \"virtual_ms\": %.6f, \"wall_s\": %.3f, \"cpu_s\": %.3f, \"mips\": %.2f, ",
+		span * 1e3, wall, cpu, insns / cpu * 1e-6);
 	fprintf(out, "\"max_ahead_cycles\": %llu, \"q_cycles\": %llu, \"cache\": %s, \"cores\": %u, \"cpu\": [",
 		(unsigned long long)clock_max_ahead(true) >> CLOCK_TICK_SHIFT,
 		(unsigned long long)clock_window() >> CLOCK_TICK_SHIFT,
@@ -209,7 +236,7 @@ static void end(void)
 	fputs("], \"totals\": ", out);
 	write_totals(out);
 	fputs("}\n", out);
-	fclose(out);
+	close_out(out, "windows.jsonl");
 	if (core_cache())
 		write_profile();
 }
@@ -217,12 +244,10 @@ static void end(void)
 /* A tag becomes part of file names: nothing but what is safe there. */
 static void add_to_tag(unsigned int c)
 {
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-
 	if (!c)
 		tag_len = 0;
 	else if (tag_len + 1 < sizeof(tag))
-		tag[tag_len++] = strchr(safe, (int)c) ? (char)c : '_';
+		tag[tag_len++] = strchr(TAG_CHARS, (int)c) ? (char)c : '_';
 	tag[tag_len] = '\0';
 }
 

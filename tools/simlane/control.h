@@ -10,13 +10,14 @@
  * struct control_options - how a run is to be
  * @out: folder for what we write
  * @map: the kernel's symbols
+ * @model: the table's name
  * @fine: window while measuring, cycles
  * @coarse: window while not, cycles
  * @ram_bytes: the guest's RAM
  * @nic_gap_ns: least time between an e1000e's interrupts, ns; 0: as QEMU has it
  */
 struct control_options {
-	const char *out, *map;
+	const char *out, *map, *model;
 	u64 fine, coarse;
 	u64 ram_bytes;
 	unsigned int nic_gap_ns;

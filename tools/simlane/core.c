@@ -7,7 +7,7 @@
  * under study: the others stand for other machines, whose caches are not this
  * machine's.
  */
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ struct core_dma core_dma;
 
 static qemu_plugin_id_t plugin;
 static struct symbols *syms, *next_syms;
-static bool cache_on, hurry;
+static bool cache_on, hurry, translating;
 static unsigned int cores;
 static u64 idle_start, idle_end;	/* the kernel's polling loop */
 static u64 ram;
@@ -70,14 +70,18 @@ static inline struct block unpack(const void *udata)
 	};
 }
 
+#define COPY_SIZES	8
+
 static struct {
 	u64 miss[2][16];		/* [string move][cache_access()'s result] */
 	u64 insn, locked, pause, serialize, syscall, irq_entry, irq_exit;
-	u64 apic, mmio_read, mmio_write, copy_byte;
+	u64 apic, mmio_read, mmio_write;
+	u64 copy[COPY_SIZES];		/* by log2 of the bytes moved */
 } cost;
 
-/* Linux on x86-64 with nokaslr and four-level page tables (its
- * Documentation/arch/x86/x86_64/mm.rst)
+/*
+ * What needs no asking QEMU where memory is: Linux on x86-64 with nokaslr and four-level
+ * page tables (its Documentation/arch/x86/x86_64/mm.rst).
  */
 #define DIRECT_MAP	0xffff888000000000ULL
 #define KERNEL_MAP	0xffffffff80000000ULL
@@ -85,7 +89,7 @@ static struct {
 #define KERNEL_SPAN	0x02800000ULL
 #define APIC_PAGE	0xfee00ULL
 
-/* The two shortcuts above are checked against QEMU's own answer this often. */
+/* Both shortcuts are checked against QEMU's own answer this often. */
 static unsigned int checks_left = 200000;
 
 /* udata of a memory access */
@@ -106,7 +110,14 @@ static void init_costs(void)
 	for (r = 0; r < CACHE_UPGRADE + CACHE_LEVELS; r++) {
 		if ((r & CACHE_LEVEL_MASK) >= CACHE_LEVELS)
 			continue;
-		all = level[r & CACHE_LEVEL_MASK] + (r & CACHE_UPGRADE ? model.upgrade : 0);
+		all = level[r & CACHE_LEVEL_MASK];
+		/* one that others share and this core does not: fetched and
+		 * taken from them at once
+		 */
+		if (r == (CACHE_LLC | CACHE_UPGRADE))
+			all = fmax(all, model.upgrade);
+		else if (r & CACHE_UPGRADE)
+			all += model.upgrade;
 		shown = all > model.ooo_hide ? all - model.ooo_hide : 0;
 		cost.miss[0][r] = model_ticks(shown);
 		cost.miss[1][r] = model_ticks(all / model.copy_overlap);
@@ -121,7 +132,8 @@ static void init_costs(void)
 	cost.apic = model_ticks(model.apic);
 	cost.mmio_read = model_ticks(model.mmio_read);
 	cost.mmio_write = model_ticks(model.mmio_write);
-	cost.copy_byte = model_ticks(1 / model.copy_bytes);
+	for (r = 0; r < COPY_SIZES; r++)
+		cost.copy[r] = model_ticks((1 << r) / model.copy_bytes);
 }
 
 /* ---- what runs with the guest ---- */
@@ -132,8 +144,10 @@ static void on_block(unsigned int index, void *udata)
 	struct vcpu *v = clock_current();
 
 	(void)index;
+	if (!clock_may_run(v))
+		qemu_leave(__builtin_return_address(0));
 	v->insns += b.insns;
-	clock_charge(v, b.ticks);
+	v->now += b.ticks;
 }
 
 static void on_block_profiled(unsigned int index, void *udata)
@@ -143,14 +157,16 @@ static void on_block_profiled(unsigned int index, void *udata)
 	u64 *row;
 
 	(void)index;
+	if (!clock_may_run(v))
+		qemu_leave(__builtin_return_address(0));
 	v->insns += b.insns;
+	v->now += b.ticks;
 	if (v->modelled) {
 		row = profile_rows[b.symbol].n;
 		row[PROFILE_insn] += b.insns;
 		row[PROFILE_cycles] += b.ticks;
 		row[PROFILE_locked] += b.locked;
 	}
-	clock_charge(v, b.ticks);
 }
 
 /* A device register, or the interrupt controller every core has. */
@@ -229,7 +245,7 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	result = cache_access(v->index, line, store || ((uintptr_t)udata & ACCESS_LOCKED));
 	ticks = cost.miss[string][result];
 	if (string && store)
-		ticks += cost.copy_byte << qemu_plugin_mem_size_shift(info);
+		ticks += cost.copy[qemu_plugin_mem_size_shift(info) % COPY_SIZES];
 	if (likely(result == CACHE_L1 && !ticks))
 		return;
 	level = result & CACHE_LEVEL_MASK;
@@ -297,14 +313,15 @@ static void on_mark(unsigned int index, void *udata)
  * @len: bytes
  * @write: the device writes
  *
- * A device that works in QEMU's main loop (a disk, 9p) is not seen: the caches
+ * QEMU's translator reads the guest's code the same way; that is no device.  A
+ * device that works in QEMU's main loop (a disk, 9p) is not seen: the caches
  * belong to the vCPU thread.
  */
 void core_dma_access(u64 gpa, size_t len, bool write)
 {
 	u64 line, last;
 
-	if (!cache_on || !clock_is_vcpu_thread())
+	if (!cache_on || translating || !clock_is_vcpu_thread())
 		return;
 	last = (gpa + len - 1) >> CACHE_LINE_SHIFT;
 	for (line = gpa >> CACHE_LINE_SHIFT; line <= last; line++) {
@@ -396,11 +413,13 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	(void)id;
 	if (unlikely(!qemu_running))
 		control_first_block();
+	translating = true;
 	ticks = n * cost.insn;
 	if (interrupt_entry(pc, b.symbol))
 		ticks += cost.irq_entry;
 	for (i = 0; i < n; i++)
 		ticks += translate_insn(qemu_plugin_tb_get_insn(tb, i), &b, idle);
+	translating = false;
 	b.ticks = (u32)least(ticks, BLOCK_TICKS_BITS);
 	if (!idle)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, cache_on ? on_block_profiled : on_block,
@@ -478,6 +497,7 @@ void core_set_cache(bool on)
 	if (cache_on == on)
 		return;
 	cache_on = on;
+	cache_clear();
 	qemu_plugin_reset(plugin, on_reset);
 }
 
@@ -503,6 +523,8 @@ bool core_set_cores(unsigned int n)
 
 	if (n > clock_vcpu_count() || n > CACHE_MAX_CORES)
 		return false;
+	if (cores != n)
+		cache_clear();
 	cores = n;
 	for (i = 0; i < clock_vcpu_count(); i++)
 		clock_vcpus[i].modelled = i < n;

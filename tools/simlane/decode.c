@@ -41,6 +41,8 @@ static enum insn_kind two_byte(const u8 *op, size_t len)
 	case 0x01:
 		if (len > 2 && op[2] == 0xf9)
 			return INSN_RDTSC;	/* RDTSCP */
+		if (len > 2 && op[2] == 0xc9)
+			return INSN_HLT;	/* MWAIT */
 		/* INVLPG, LGDT, LIDT, LMSW: a memory operand and /2, /3, /6, /7 */
 		if (len > 2 && op[2] < 0xc0 && ((op[2] >> 3) & 7) != 0 && ((op[2] >> 3) & 7) != 1)
 			return INSN_SERIALIZE;

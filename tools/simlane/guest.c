@@ -173,8 +173,12 @@ static int window(const char *tag, const char *ms, char **files, int n)
 	int i;
 
 	want = strtod(ms, &stop);
-	if (*stop || want <= 0 || n > MAX_FILES) {
+	if (*stop || !(want >= 0.001 && want < 1e6) || n > MAX_FILES) {
 		fprintf(stderr, "simlane: window wants milliseconds and at most %d files\n", MAX_FILES);
+		return 2;
+	}
+	if (!*tag || strlen(tag) > TAG_MAX || tag[strspn(tag, TAG_CHARS)]) {
+		fprintf(stderr, "simlane: a window's name has at most %d of " TAG_CHARS "\n", TAG_MAX);
 		return 2;
 	}
 	for (i = 0; i < n; i++)
@@ -182,8 +186,10 @@ static int window(const char *tag, const char *ms, char **files, int n)
 			return fail(files[i]);
 	span.tv_sec = (time_t)(want / 1000);
 	span.tv_nsec = (long)((want - (double)span.tv_sec * 1000) * 1e6);
+	if (span.tv_nsec > 999999999)
+		span.tv_nsec = 999999999;
 	put_mark(MARK_TAG, 0);
-	for (i = 0; tag[i] && i < 60; i++)
+	for (i = 0; tag[i]; i++)
 		put_mark(MARK_TAG, (unsigned char)tag[i]);
 	run_marks();
 	/* both times are taken just before the first file is read */
@@ -191,7 +197,8 @@ static int window(const char *tag, const char *ms, char **files, int n)
 	for (i = 0; i < n; i++)
 		take(&s[i], 0);
 	mark(MARK_BEGIN, 0);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+	if (clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL))
+		return fail("the window was interrupted");
 	mark(MARK_END, 0);
 	ended = seconds();
 	for (i = 0; i < n; i++)

@@ -17,6 +17,10 @@ enum mark {
 	MARK_EXIT,		/* QEMU ends with this status */
 };
 
+/* A window's name becomes part of file names. */
+#define TAG_CHARS	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+#define TAG_MAX		60
+
 #define MARK_PRESENT_CYCLES	(1 << 22)
 
 #endif

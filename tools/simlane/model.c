@@ -155,7 +155,12 @@ bool model_complete(void)
 	return true;
 }
 
-static void write_string(FILE *out, const char *s)
+/**
+ * json_string() - write a string as JSON has it
+ * @out: where
+ * @s: the string
+ */
+void json_string(FILE *out, const char *s)
 {
 	putc('"', out);
 	for (; *s; s++) {
@@ -179,7 +184,7 @@ void model_write(FILE *out)
 		fprintf(out, "%s\"%s\": {\"value\": %g, \"unit\": \"%s\", \"what\": \"%s\", \"source\": ",
 			i ? ",\n " : "{", entries[i].name, *entries[i].value, entries[i].unit,
 			entries[i].what);
-		write_string(out, entries[i].source ? entries[i].source : "");
+		json_string(out, entries[i].source ? entries[i].source : "");
 		putc('}', out);
 	}
 	fputs("}\n", out);

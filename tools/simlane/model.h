@@ -54,5 +54,6 @@ bool model_complete(void);
 void model_write(FILE *out);
 const char *model_error(void);
 u64 model_ticks(double cycles);
+void json_string(FILE *out, const char *s);
 
 #endif

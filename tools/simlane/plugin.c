@@ -19,10 +19,22 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 static struct control_options options = {
 	.fine = 500,
 	.coarse = 250000,
-	/* e1000e's driver asks for 70,000 interrupts a second at most */
-	.nic_gap_ns = 14286,
+	/* e1000e's driver asks for 20,000 interrupts a second */
+	.nic_gap_ns = 50000,
 };
 
+
+/* More than this is no window, and less than a word overflows. */
+#define WINDOW_MAX	1000000000
+
+static void load_model(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	if (!model_load(path))
+		control_fatal("%s", model_error());
+	options.model = base ? base + 1 : path;
+}
 
 static bool parse(const char *name, const char *value)
 {
@@ -33,17 +45,16 @@ static bool parse(const char *name, const char *value)
 	} else if (!strcmp(name, "out")) {
 		options.out = value;
 	} else if (!strcmp(name, "model")) {
-		if (!model_load(value))
-			control_fatal("%s", model_error());
+		/* read first, see below */
 	} else if (!strcmp(name, "ram")) {
 		options.ram_bytes = strtoull(value, &end, 10) << 20;
 		return !*end && options.ram_bytes;
 	} else if (!strcmp(name, "q")) {
 		options.fine = strtoull(value, &end, 10);
-		return !*end && options.fine;
+		return !*end && options.fine && options.fine <= WINDOW_MAX;
 	} else if (!strcmp(name, "qboot")) {
 		options.coarse = strtoull(value, &end, 10);
-		return !*end && options.coarse;
+		return !*end && options.coarse && options.coarse <= WINDOW_MAX;
 	} else if (!strcmp(name, "nic_itr_ns")) {
 		options.nic_gap_ns = (unsigned int)strtoul(value, &end, 10);
 		return !*end;
@@ -82,6 +93,10 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 	char *value;
 	int i;
 
+	/* the table first, whatever the order: single constants change it */
+	for (i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "model=", 6))
+			load_model(argv[i] + 6);
 	for (i = 0; i < argc; i++) {
 		value = strchr(argv[i], '=');
 		if (value)

@@ -51,6 +51,8 @@ static struct {
 	const void *(*cpus_get_accel)(void);
 	void *(*qemu_get_cpu)(int index);
 	void (*cpu_exit)(void *cpu);
+	void (*cpu_loop_exit_restore)(void *cpu, uintptr_t pc) __attribute__((noreturn));
+	void (*cpu_physical_memory_rw)(u64 address, void *buffer, u64 len, bool is_write);
 	bool (*cpu_has_work)(void *cpu);
 	bool (*bql_locked)(void);
 	void (*bql_lock_impl)(const char *file, int line);
@@ -83,6 +85,7 @@ static const struct {
 } symbols[] = {
 #define SYMBOL(name) { #name, (void **)&q.name }
 	SYMBOL(cpus_get_accel), SYMBOL(qemu_get_cpu), SYMBOL(cpu_exit), SYMBOL(cpu_has_work),
+	SYMBOL(cpu_loop_exit_restore), SYMBOL(cpu_physical_memory_rw),
 	SYMBOL(bql_locked), SYMBOL(bql_lock_impl), SYMBOL(bql_unlock),
 	SYMBOL(qemu_clock_get_ns), SYMBOL(cpus_get_elapsed_ticks),
 	SYMBOL(qemu_clock_deadline_ns_all), SYMBOL(timerlist_new), SYMBOL(timerlist_run_timers),
@@ -308,6 +311,20 @@ void qemu_yield(void)
 }
 
 /**
+ * qemu_leave() - end the running vCPU's turn before the block that is beginning
+ * @return_address: of the callback that runs at the block's beginning
+ *
+ * QEMU finds the block's first instruction by that address, less the 2 bytes
+ * that its own helpers take off (GETPC_ADJ), and begins there next time.  The
+ * search makes this several times dearer than qemu_yield().
+ */
+void qemu_leave(void *return_address)
+{
+	qemu_yield();
+	q.cpu_loop_exit_restore(*qemu_running, (uintptr_t)return_address - 2);
+}
+
+/**
  * qemu_has_work() - does something wait for this vCPU?
  * @index: vCPU
  *
@@ -340,6 +357,8 @@ static void *on_memcpy(void *to, const void *from, size_t len)
 	on_copy(from, len, false);
 	return memcpy(to, from, len);
 }
+
+enum { TRIAL_ADDRESS = 0x1000, TRIAL_LEN = 64 };
 
 struct slot_search {
 	const char *name;
@@ -394,6 +413,28 @@ static bool redirect(const char *name, void *fn)
 	return true;
 }
 
+static unsigned int tried;
+
+static void on_trial(u64 gpa, size_t len, bool write)
+{
+	if (gpa == TRIAL_ADDRESS && len == TRIAL_LEN)
+		tried |= write ? 2 : 1;
+}
+
+/* Read a line of RAM and write it back as a device would: are we told? */
+static bool try_dma(void)
+{
+	u8 line[TRIAL_LEN];
+	qemu_dma_fn fn = dma_fn;
+
+	tried = 0;
+	dma_fn = on_trial;
+	q.cpu_physical_memory_rw(TRIAL_ADDRESS, line, sizeof(line), false);
+	q.cpu_physical_memory_rw(TRIAL_ADDRESS, line, sizeof(line), true);
+	dma_fn = fn;
+	return tried == 3 || refuse("its devices' accesses to memory cannot be seen");
+}
+
 /**
  * qemu_watch_dma() - have devices' accesses to guest memory told
  * @ram_bytes: the guest's RAM
@@ -413,7 +454,8 @@ bool qemu_watch_dma(u64 ram_bytes, qemu_dma_fn fn)
 	/* q35 leaves room for PCI below 4 GiB once RAM would reach 0xb0000000 */
 	ram_low = ram_bytes >= 0xb0000000 ? 0x80000000 : ram_bytes;
 	dma_fn = fn;
-	return redirect("memmove", (void *)on_memmove) && redirect("memcpy", (void *)on_memcpy);
+	return redirect("memmove", (void *)on_memmove) && redirect("memcpy", (void *)on_memcpy) &&
+	       try_dma();
 }
 
 /* E1000IntrDelayTimer of hw/net/e1000e_core.h */
@@ -425,16 +467,21 @@ struct nic_timer {
 	void *core;
 };
 
-enum { NIC_UNIT_NS = 256, NIC_FLOOR_UNITS = 500, REG_ITR = 0xc4 / 4, REG_EITR = 0xe8 / 4 };
+enum { NIC_UNIT_NS = 256, NIC_FLOOR_UNITS = 500, REG_ITR = 0xc4 / 4, REG_EITR = 0xe8 / 4, NIC_TIMERS = 6 };
+
+struct nic_search {
+	unsigned int ns, nics, timers;
+};
 
 static int soften_nic(void *obj, void *opaque)
 {
-	struct { unsigned int ns, found; } *arg = opaque;
+	struct nic_search *arg = opaque;
 	struct nic_timer *t;
 	size_t size, at;
 
 	if (strcmp(q.object_get_typename(obj), "e1000e"))
 		return 0;
+	arg->nics++;
 	/* a device of its own, so on the heap: most other objects are not */
 	size = malloc_usable_size(obj);
 	for (at = 0; at + sizeof(*t) <= size; at += sizeof(void *)) {
@@ -445,7 +492,7 @@ static int soften_nic(void *obj, void *opaque)
 		if (t->delay_reg != REG_ITR && t->delay_reg - REG_EITR >= 5)
 			continue;
 		t->unit_ns = arg->ns / NIC_FLOOR_UNITS ? arg->ns / NIC_FLOOR_UNITS : 1;
-		arg->found++;
+		arg->timers++;
 	}
 	return 0;
 }
@@ -458,14 +505,16 @@ static int soften_nic(void *obj, void *opaque)
  * whatever its driver asks; a real 82574 obeys its driver.  The units are made
  * shorter, so that those 500 are @ns.
  *
- * Return: number of interrupt timers found and set.
+ * Return: false if a card's six timers were not all found.
  */
-unsigned int qemu_nic_interrupt_gap(unsigned int ns)
+bool qemu_nic_interrupt_gap(unsigned int ns)
 {
-	struct { unsigned int ns, found; } arg = { .ns = ns };
+	struct nic_search arg = { .ns = ns };
 
 	q.bql_lock_impl(__FILE__, __LINE__);
 	q.object_child_foreach_recursive(q.object_get_root(), soften_nic, &arg);
 	q.bql_unlock();
-	return arg.found;
+	return arg.timers == arg.nics * NIC_TIMERS ||
+	       refuse("its e1000e differs: %u interrupt timers in %u cards (nic_itr_ns=0 leaves them)",
+		      arg.timers, arg.nics);
 }

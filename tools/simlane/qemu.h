@@ -41,8 +41,9 @@ const char *qemu_error(void);
 s64 qemu_timer_deadline(void);
 void qemu_run_timers(void);
 void qemu_yield(void);
+void qemu_leave(void *return_address) __attribute__((noreturn));
 bool qemu_has_work(unsigned int index);
-unsigned int qemu_nic_interrupt_gap(unsigned int ns);
+bool qemu_nic_interrupt_gap(unsigned int ns);
 
 /* Where QEMU keeps the vCPU it runs; set by qemu_attach_thread(). */
 extern void **qemu_running;

@@ -75,6 +75,8 @@ bool symbols_load(struct symbols *s, const char *path, char *more, size_t more_l
 		read_lines(s, &room, file);
 		fclose(file);
 	}
+	if (more_len && !file)
+		s->count = 0;
 	if (s->count < 1000) {
 		symbols_free(s);
 		return false;
@@ -134,7 +136,8 @@ bool symbols_range(const struct symbols *s, const char *name, u64 *start, u64 *e
 
 	for (i = 0; i + 1 < s->count; i++) {
 		if (strncmp(s->sym[i].name, name, len) ||
-		    (s->sym[i].name[len] && s->sym[i].name[len] != '.'))
+		    (s->sym[i].name[len] && strncmp(s->sym[i].name + len, ".isra", 5) &&
+		     strncmp(s->sym[i].name + len, ".constprop", 10)))
 			continue;
 		*start = s->sym[i].start;
 		for (i++; i < s->count && s->sym[i].start == *start; i++)
