@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make a fresh Debian 12 machine ready: ordinary tools by package name, guest
-# kernels, their userland and a newer QEMU into a cache folder.  Installs no kernel, touches
-# neither the boot loader nor apt's sources.
+# Make a fresh Debian machine ready: ordinary tools by package name; guest
+# kernels, their userland and a newer QEMU into a cache folder.  Installs no
+# kernel, touches neither the boot loader nor apt's sources.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -24,7 +24,7 @@ usage()
 	cat <<'EOF'
 usage: sudo scripts/setup.sh [--quiet] [--dry-run] [--update]
 
-Install what bench.sh and the tests need on Debian 12 (amd64): ordinary tools
+Install what bench.sh and the tests need on Debian 12 or 13 (amd64): ordinary tools
 by package name (it says which), and guest kernels 6.1 and 6.12 with headers,
 sources, a small userland and QEMU 10.0 (for simulated time; the system's own
 QEMU stays as it is) into $CORELANE_CACHE (/var/cache/corelane, about 5 GB).
@@ -57,9 +57,9 @@ check_machine()
 
 	id=$(. /etc/os-release 2> /dev/null && echo "${ID:-unknown}")
 	version=$(. /etc/os-release 2> /dev/null && echo "${VERSION_ID:-}")
-	[[ $id == debian && $version == 12 ]] ||
-		die "this is $id $version; the lab is made for Debian 12" \
-		    "run it on Debian 12 (a virtual machine or container will do); the modules themselves build anywhere: see README.md"
+	[[ $id == debian && ( $version == 12 || $version == 13 ) ]] ||
+		die "this is $id $version; the lab is made for Debian 12 and 13" \
+		    "run it on one of them (a virtual machine or container will do); the modules themselves build anywhere: see README.md"
 	[[ $(uname -m) == x86_64 ]] || die "this is $(uname -m); the lab is made for x86_64"
 }
 

@@ -94,12 +94,19 @@ const struct qemu_clock_ops *clock_ops(void)
  * clock_init() - set the clock up
  * @ghz: the cores' frequency, cycles per ns
  * @first_window: window to begin with, ticks
- * @c: costs of idling
  */
-void clock_init(double ghz, u64 first_window, const struct clock_costs *c)
+void clock_init(double ghz, u64 first_window)
 {
 	ticks_per_ns = ghz * (1 << CLOCK_TICK_SHIFT);
 	window = first_window;
+}
+
+/**
+ * clock_set_costs() - what idling costs from now on
+ * @c: ticks
+ */
+void clock_set_costs(const struct clock_costs *c)
+{
 	costs = *c;
 }
 

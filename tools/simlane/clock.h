@@ -65,7 +65,8 @@ struct clock_costs {
 	u64 ipi;
 };
 
-void clock_init(double ghz, u64 window, const struct clock_costs *costs);
+void clock_init(double ghz, u64 window);
+void clock_set_costs(const struct clock_costs *costs);
 void clock_add_vcpu(unsigned int index);
 const struct qemu_clock_ops *clock_ops(void);
 void clock_start(void);

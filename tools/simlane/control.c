@@ -292,6 +292,11 @@ void control_mark(struct vcpu *v, unsigned int op, unsigned int arg)
 	case MARK_END:
 		end();
 		break;
+	case MARK_SCALE:
+		if (!model_scale(tag, arg))
+			control_fatal("%s", model_error());
+		core_new_costs();
+		break;
 	case MARK_EXIT:
 		_exit((int)arg);
 	}

@@ -100,6 +100,10 @@ static unsigned int checks_left = 200000;
 
 static void init_costs(void)
 {
+	const struct clock_costs idling = {
+		.idle_exit = model_ticks(model.idle_exit),
+		.ipi = model_ticks(model.ipi),
+	};
 	double level[CACHE_LEVELS] = {
 		[CACHE_L2] = model.l2_hit, [CACHE_LLC] = model.llc_hit,
 		[CACHE_DRAM] = model.dram, [CACHE_HITM] = model.hitm,
@@ -134,6 +138,7 @@ static void init_costs(void)
 	cost.mmio_write = model_ticks(model.mmio_write);
 	for (r = 0; r < COPY_SIZES; r++)
 		cost.copy[r] = model_ticks((1 << r) / model.copy_bytes);
+	clock_set_costs(&idling);
 }
 
 /* ---- what runs with the guest ---- */
@@ -498,6 +503,15 @@ void core_set_cache(bool on)
 		return;
 	cache_on = on;
 	cache_clear();
+	qemu_plugin_reset(plugin, on_reset);
+}
+
+/**
+ * core_new_costs() - the model's constants have changed
+ */
+void core_new_costs(void)
+{
+	init_costs();
 	qemu_plugin_reset(plugin, on_reset);
 }
 

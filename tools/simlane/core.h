@@ -23,6 +23,7 @@ extern struct core_dma core_dma;
 bool core_init(qemu_plugin_id_t id, struct symbols *symbols, u64 ram_bytes);
 void core_set_symbols(struct symbols *symbols);
 void core_set_cache(bool on);
+void core_new_costs(void);
 bool core_cache(void);
 bool core_set_cores(unsigned int n);
 unsigned int core_cores(void);

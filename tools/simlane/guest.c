@@ -37,6 +37,7 @@ static const char doc[] =
 	"  window TAG MS [FILE...]\n"
 	"                     measure for MS milliseconds; FILEs are read just before\n"
 	"                     and just after into " SNAPSHOTS "/before and after\n"
+	"  scale NAME PERCENT make a constant so much of itself (1 to 255)\n"
 	"  exit N             end the simulation with this status\n";
 
 static uint8_t *code;
@@ -164,6 +165,19 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static void name_it(const char *tag)
+{
+	put_mark(MARK_TAG, 0);
+	for (; *tag; tag++)
+		put_mark(MARK_TAG, (unsigned char)*tag);
+	run_marks();
+}
+
+static bool good_name(const char *tag)
+{
+	return *tag && strlen(tag) <= TAG_MAX && !tag[strspn(tag, TAG_CHARS)];
+}
+
 static int window(const char *tag, const char *ms, char **files, int n)
 {
 	struct snapshot s[MAX_FILES];
@@ -177,7 +191,7 @@ static int window(const char *tag, const char *ms, char **files, int n)
 		fprintf(stderr, "simlane: window wants milliseconds and at most %d files\n", MAX_FILES);
 		return 2;
 	}
-	if (!*tag || strlen(tag) > TAG_MAX || tag[strspn(tag, TAG_CHARS)]) {
+	if (!good_name(tag)) {
 		fprintf(stderr, "simlane: a window's name has at most %d of " TAG_CHARS "\n", TAG_MAX);
 		return 2;
 	}
@@ -188,10 +202,7 @@ static int window(const char *tag, const char *ms, char **files, int n)
 	span.tv_nsec = (long)((want - (double)span.tv_sec * 1000) * 1e6);
 	if (span.tv_nsec > 999999999)
 		span.tv_nsec = 999999999;
-	put_mark(MARK_TAG, 0);
-	for (i = 0; tag[i]; i++)
-		put_mark(MARK_TAG, (unsigned char)tag[i]);
-	run_marks();
+	name_it(tag);
 	/* both times are taken just before the first file is read */
 	begun = seconds();
 	for (i = 0; i < n; i++)
@@ -222,6 +233,12 @@ static int number_or_die(const char *text)
 	return (int)n;
 }
 
+static void scale(const char *name, unsigned int percent)
+{
+	name_it(name);
+	mark(MARK_SCALE, percent);
+}
+
 static int run(int argc, char **argv)
 {
 	const char *verb = argv[0], *arg = argc > 1 ? argv[1] : "";
@@ -240,6 +257,8 @@ static int run(int argc, char **argv)
 		mark(MARK_CORES, (unsigned int)number_or_die(arg));
 	else if (!strcmp(verb, "seed") && argc == 2)
 		mark(MARK_SEED, (unsigned int)number_or_die(arg));
+	else if (!strcmp(verb, "scale") && argc == 3 && good_name(arg))
+		scale(arg, (unsigned int)number_or_die(argv[2]));
 	else if (!strcmp(verb, "exit") && argc == 2)
 		mark(MARK_EXIT, (unsigned int)number_or_die(arg));
 	else

@@ -14,6 +14,7 @@ enum mark {
 	MARK_TAG,		/* one more character of the window's name; 0: none */
 	MARK_BEGIN,		/* a window begins */
 	MARK_END,		/* and ends */
+	MARK_SCALE,		/* the constant of the name given is ARG percent of itself */
 	MARK_EXIT,		/* QEMU ends with this status */
 };
 

@@ -16,11 +16,11 @@ struct model model;
 
 static struct entry {
 	const char *name, *unit, *what;
-	double *value;
+	double *value, base;
 	char *source;
 	bool set;
 } entries[] = {
-#define MODEL_ENTRY(name, unit, what) { #name, unit, what, &model.name, NULL, false },
+#define MODEL_ENTRY(name, unit, what) { #name, unit, what, &model.name, 0, NULL, false },
 	MODEL_CONSTANTS(MODEL_ENTRY)
 #undef MODEL_ENTRY
 };
@@ -55,6 +55,7 @@ static bool set(const char *name, const char *value, const char *source)
 		if (strcmp(entries[i].name, name))
 			continue;
 		*entries[i].value = x;
+		entries[i].base = x;
 		entries[i].set = true;
 		free(entries[i].source);
 		entries[i].source = strdup(source);
@@ -118,6 +119,29 @@ bool model_load(const char *path)
 		ok = parse_line(line);
 	fclose(file);
 	return ok;
+}
+
+/**
+ * model_scale() - change a constant while the guest runs
+ * @name: which; a cost, not a size or the clock's frequency
+ * @percent: of the value it was given, 1 to 255
+ *
+ * Return: false if there is no such constant or it cannot change now.
+ */
+bool model_scale(const char *name, unsigned int percent)
+{
+	size_t i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		if (strcmp(entries[i].name, name))
+			continue;
+		if (!strcmp(entries[i].unit, "KiB") || !strcmp(entries[i].unit, "GHz") || !percent)
+			break;
+		*entries[i].value = entries[i].base * percent / 100;
+		return true;
+	}
+	snprintf(why, sizeof(why), "'%s' is no constant that can change in a run", name);
+	return false;
 }
 
 static bool power_of_two_sets(double kb, unsigned int ways)

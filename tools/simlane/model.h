@@ -50,6 +50,7 @@ extern struct model model;
 
 bool model_load(const char *path);
 bool model_set(const char *name, const char *value);
+bool model_scale(const char *name, unsigned int percent);
 bool model_complete(void);
 void model_write(FILE *out);
 const char *model_error(void);

@@ -89,7 +89,6 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 					   char **argv)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
-	struct clock_costs costs;
 	char *value;
 	int i;
 
@@ -116,9 +115,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 	if (!symbols || !symbols_load(symbols, options.map, NULL, 0))
 		control_fatal("%s is no kernel symbol table with addresses",
 			      options.map);
-	costs.idle_exit = model_ticks(model.idle_exit);
-	costs.ipi = model_ticks(model.ipi);
-	clock_init(model.ghz, CLOCK_TICKS(options.coarse), &costs);
+	clock_init(model.ghz, CLOCK_TICKS(options.coarse));
 	if (!core_init(id, symbols, options.ram_bytes))
 		control_fatal("%s names no cpu_idle_poll, or memory is short", options.map);
 	control_init(&options);
