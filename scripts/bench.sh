@@ -38,6 +38,9 @@ server cores, for each row.  What is missing on this machine is installed first.
   --window-ms N    sim: length of a measurement in simulated time, from four
                    cores on; fewer get longer ones (default 20)
   --seed N         sim: the first repeat's seed; others follow (default 1)
+  --vary LIST      sim: measure each point again with each of these constants of
+                   the model at 50 and 150 %, or with all that cost time (see
+                   scripts/sensitivity.sh, which says what hangs on them)
   --sim OPTIONS    sim: more options for the simulator, OPTION=VALUE,...
   --jobs N         sim: guests to run at a time, a host core each (default: all)
   --seconds N      wall: length of a measurement (default 3)
@@ -53,12 +56,12 @@ EOF
 }
 
 clock=sim cores='' rows='' repeats=5 kernel=6.12 workers='' file_size=128 switch_hash=layer2+3
-window_ms='' seed=1 sim='' jobs=$(nproc) seconds='' quick=no
+window_ms='' seed=1 vary='' sim='' jobs=$(nproc) seconds='' quick=no
 out='' setup=yes command_line="$0 $*"
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--clock | --cores | --rows | --repeats | --seconds | --kernel | --workers | --out | --switch-hash | \
-	--file-size | --window-ms | --seed | --sim | --jobs)
+	--file-size | --window-ms | --seed | --vary | --sim | --jobs)
 		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
 		option=${1#--}
 		declare "${option//-/_}=$2"; shift 2 ;;
@@ -83,6 +86,11 @@ set_defaults()
 		default_cores=1,2 repeats=1 seconds=${seconds:-2} window_ms=${window_ms:-5}
 	fi
 	cores=${cores:-$default_cores} seconds=${seconds:-3} window_ms=${window_ms:-20}
+	# What costs time: not the clock's frequency, nor a cache's size.
+	[[ $vary != all ]] || vary=$(sed -nE 's/^([a-z0-9_]+) .*/\1/p' "$CORELANE_TOP/tools/simlane/model/server.conf" |
+		grep -vE '^ghz$|_kb$' | paste -sd ,)
+	vary_windows=$(tr , '\n' <<< "$vary" | grep -c . || true)
+	vary_windows=$((vary_windows * 2))
 	[[ $rows != all ]] || rows=$(IFS=,; echo "${ALL_ROWS[*]}")
 }
 
@@ -104,6 +112,7 @@ check_options()
 	done
 	[[ " ${CORELANE_LINES[*]} " == *" $kernel "* ]] ||
 		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
+	[[ $vary =~ ^[a-z0-9_,]*$ ]] || usage_error "--vary wants names of constants, not '$vary'"
 	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
 		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"
 }
@@ -231,8 +240,8 @@ start_lab()
 		ports=$((max > 16 ? (max + 1) / 2 : max))
 		((clients + ports + max < MAX_CPUS)) || clients=$((MAX_CPUS - 1 - max - ports))
 		lab_options=(--clock sim --seed "$seed" --cpus "$((max + clients + ports + 1))" --sim "$NIC_OPTIONS${sim:+,$sim}")
-		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed")
-		limit=$((600 + ${#points[@]} * (120 + max * repeats * window_ms)))
+		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary")
+		limit=$((600 + ${#points[@]} * (120 + max * (repeats + vary_windows) * window_ms)))
 	else
 		lab_options=(--cpus "$clients")
 		guest_options+=("seconds=$seconds")

@@ -56,6 +56,12 @@ collect_sim()
 	jq -n --slurpfile points <(cat "$1"/job*/points.jsonl) \
 		--slurpfile windows <(cat "$1"/job*/windows.jsonl) \
 		--slurpfile counters "$1/counters.jsonl" -f "$CORELANE_TOP/scripts/collect.jq"
+	# ROW-CORES-CONSTANT-PERCENT: measured with a constant changed (--vary)
+	jq -s '[.[] | . as $c | .tag | capture("^(?<row>.*)-(?<cores>[0-9]+)-(?<constant>[a-z][a-z0-9_]*)-(?<percent>[0-9]+)$")
+		| {row, cores: (.cores | tonumber), constant, percent: (.percent | tonumber),
+		   rate: (if $c.seconds > 0 then $c.served / $c.seconds else 0 end)}]' \
+		"$1/counters.jsonl" > "$1/sensitivity.json"
+	[[ $(jq length "$1/sensitivity.json") != 0 ]] || rm "$1/sensitivity.json"
 	rm -f "$1/counters.jsonl"
 }
 

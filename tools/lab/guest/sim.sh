@@ -8,7 +8,7 @@
 # reads both after the run (scripts/collect.sh), at no cost to the simulation.
 
 # bench.sh's arguments and plan, for a reader of this file alone
-: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${start_ms:=10}" "${warm_ms:=25}" "${cache_ms:=8}" "${gap_ms:=2}"
+: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${vary=}" "${start_ms:=10}" "${warm_ms:=25}" "${cache_ms:=8}" "${gap_ms:=2}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
 : "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
@@ -21,10 +21,18 @@ ms()
 	sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
 }
 
+measure_window() # TAG MS
+{
+	ms "$gap_ms"
+	simlane window "$1" "$2" "${COUNTERS[@]}" > /tmp/times || return 1
+	mv /tmp/times /tmp/simlane/
+	mv /tmp/simlane "/tmp/windows/$1"
+}
+
 # point_run: measure the row that is set up
 point_run()
 {
-	local length pids repeat status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
+	local length pids repeat constant percent status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
 
 	# Fewer than four cores serve as many connections in a longer window.
 	length=$window_ms
@@ -38,12 +46,18 @@ point_run()
 	simlane cores "$n"
 	simlane cache on
 	ms $((cache_ms * length / window_ms))
+	rm -rf /tmp/windows
+	mkdir /tmp/windows
 	for ((repeat = 0; repeat < repeats; repeat++)); do
 		simlane seed $((seed + repeat))
-		ms "$gap_ms"
-		simlane window "$row-$n-$repeat" "$length" "${COUNTERS[@]}" > /tmp/times || status=1
-		mv /tmp/times /tmp/simlane/
-		mv /tmp/simlane "/tmp/window-$repeat"
+		measure_window "$row-$n-$repeat" "$length" || status=1
+	done
+	for constant in ${vary//,/ }; do
+		for percent in 50 150; do
+			simlane scale "$constant" "$percent"
+			measure_window "$row-$n-$constant-$percent" "$length" || status=1
+		done
+		simlane scale "$constant" 100
 	done
 	simlane cache off
 	simlane pace boot
@@ -54,10 +68,7 @@ point_run()
 	f1=$(row_foreign_tx) m1=$(row_migrated)
 	read -r requests failed p50 p99 mean dead < <(clients_report)
 	mkdir -p "$out/windows"
-	for ((repeat = 0; repeat < repeats; repeat++)); do
-		cp -r "/tmp/window-$repeat" "$out/windows/$row-$n-$repeat"
-		rm -r "/tmp/window-$repeat"
-	done
+	cp -r /tmp/windows/. "$out/windows/"
 	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
 		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" \
 		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (n < ports ? n : ports) - 1))" \
