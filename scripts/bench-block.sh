@@ -149,9 +149,9 @@ table()
 		   $m.instructions_per_io // 0, $m.coherence_misses_per_io // 0, $m.cpu_busy] | @tsv' "$partial/results.json" |
 		awk -F '\t' '$1 != row { row = $1; one = $2 == 1 ? $3 : 0 }
 			{ printf "%-11s %5d %10s %9s %9.2f %9.2f %9.2f %9s %8s %6.0f%%\n", $1, $2, known($3, "%.0f"),
-				one ? sprintf("%.2f", $3 / one) : "-", $4, $5, $6, known($7, "%.0f"),
-				$7 > 0 ? sprintf("%.1f", $8) : "-", $9 * 100 }
-			function known(x, format) { return x > 0 ? sprintf(format, x) : "-" }'
+				(one ? sprintf("%.2f", $3 / one) : "-"), $4, $5, $6, known($7, "%.0f"),
+				($7 > 0 ? sprintf("%.1f", $8) : "-"), $9 * 100 }
+			function known(x, format) { return (x > 0 ? sprintf(format, x) : "-") }'
 	cat <<-EOF
 
 	IOPS and per-I/O costs: a window of simulated time; latencies: fio's, its own work

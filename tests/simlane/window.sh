@@ -37,6 +37,8 @@ check "an idle core executes next to nothing" holds '.cpu[0].insn < 500000'
 # A shell's endless loop on core 1.
 taskset -c 1 bash -c 'while :; do :; done' &
 worker=$!
+# until it is there and in its loop
+sleep 0.05
 sim_window busy 20
 kill "$worker"
 wait "$worker" 2> /dev/null
