@@ -59,22 +59,23 @@ jq -r --arg of "$of" --slurpfile results "$results/results.json" '
 		 | .[$of] / .[$o]))] | @tsv)' "$results/sensitivity.json" |
 	awk -F '\t' '
 		NF < 2 { print; next }
+		$1 == "constant" { for (i = 2; i <= NF; i += 3) name[(i - 2) / 3] = $i }
 		{
 			line = sprintf("%-14s", $1)
 			for (i = 2; i <= NF; i++) {
-				numeric = $i + 0 != 0 || $i == "0"
-				line = line sprintf(" %14s", numeric && $1 != "constant" ? sprintf("%.3f", $i) : $i)
-				if (numeric && $1 != "constant" && $1 != "as it is") {
-					column = int((i - 2) / 3)
-					if (!(column in low) || $i < low[column]) { low[column] = $i; where[column] = $1 }
+				ratio = ($1 != "constant" && $i != "")
+				line = line sprintf(" %14s", ratio ? sprintf("%.3f", $i) : $i)
+				column = int((i - 2) / 3)
+				if (ratio && (!(column in low) || $i + 0 < low[column])) {
+					low[column] = $i + 0
+					where[column] = $1
 				}
-				if ($1 == "constant" && (i - 2) % 3 == 0) name[int((i - 2) / 3)] = $i
 			}
 			print line
 		}
 		END {
 			print ""
-			for (c = 0; c in name; c++)
-				printf "%s: never under %.3f (%s); the order %s\n", name[c], low[c], where[c],
-					low[c] > 1 ? "stays" : "CHANGES"
+			for (c = 0; (c in name); c++)
+				printf("%s: never under %.3f (%s); the order %s\n", name[c], low[c], where[c],
+				       (low[c] > 1 ? "stays" : "CHANGES"))
 		}'
