@@ -29,8 +29,8 @@ says()
 }
 
 ktap_print_header
-ktap_set_plan 25
-for script in bench check setup build-modules report; do
+ktap_set_plan 33
+for script in bench bench-block check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
 check 'bench.sh --list' says '^lanes' scripts/bench.sh --list
@@ -49,6 +49,13 @@ check 'repeats that are no number' refused "'many'" scripts/bench.sh --repeats m
 check 'unknown option' refused '--frobnicate' scripts/bench.sh --frobnicate
 check 'unknown test group' refused "no group 'x'" scripts/check.sh x
 check 'kernel without headers' refused 'no headers for kernel 1.2.3' scripts/build-modules.sh 1.2.3
+check 'bench-block: unknown row' refused "no row 'x'" scripts/bench-block.sh --rows x
+check 'bench-block: a device time that is no number' refused "'soon'" scripts/bench-block.sh --device-ns soon
+check 'a constant that cannot be one' refused "'x y'" scripts/bench.sh --vary 'x y'
+check 'sensitivity of an empty folder' refused 'holds no sensitivity run' \
+	scripts/sensitivity.sh --results "$TMP"
+check 'simlane has no such constant' refused "no constant 'frobs'" tools/lab/run.sh --clock sim \
+	--results "$TMP/lab" --sim frobs=1 tools/lab/guest/tests.sh
 check 'report of an empty folder' refused 'holds no results' scripts/report.sh "$TMP"
 mkdir "$TMP/bin"
 printf '#!/bin/sh\necho 1 1 1 0\n' > "$TMP/bin/df"
