@@ -27,7 +27,7 @@ clocks_agree()
 }
 
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 10
 
 sim_window idle 20
 check "an idle window: both clocks agree" clocks_agree idle
@@ -40,8 +40,14 @@ worker=$!
 # until it is there and in its loop
 sleep 0.05
 sim_window busy 20
+busy=$WINDOW
+simlane scale cpi_base 200
+sim_window dear 5
+dear=$WINDOW
+simlane scale cpi_base 100
 kill "$worker"
 wait "$worker" 2> /dev/null
+WINDOW=$busy
 check "a busy window: both clocks agree" clocks_agree busy
 check "a busy core is busy" holds '.cpu[1].busy > 0.99 and .cpu[0].busy < 0.05'
 # Cycles of the modelled cores: the busy one's are the span's, within 1 %
@@ -53,5 +59,8 @@ check "instructions counted once" holds '
 	((.cpu[0].insn + .cpu[1].insn) / .totals.insn - 1) | fabs < 0.01'
 check "levels add up to the misses" holds '
 	.totals | .l1_miss == .l2_hit + .llc_hit + .dram + .hitm'
+check "a core whose instructions cost double gets half as far" holds '
+	def cpi: .totals.cycles / .totals.insn;
+	($dear | cpi) / cpi | . > 1.9 and . < 2.1' --argjson dear "$dear"
 check "no core ran further ahead than the window and one block" holds '.max_ahead_cycles < .q_cycles + 2000'
 ktap_finished
