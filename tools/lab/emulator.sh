@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Which QEMU runs the lab: the system's where it is of the line that simulated
-# time is made for, else the one unpacked in the cache, else whatever the
-# system has (wall clock alone).  Sourced after scripts/lib.sh.
+# Which QEMU runs the lab.  In wall time the system's; in simulated time the
+# system's where it is of the line that simulated time is made for, else the one
+# unpacked in the cache.  Sourced after scripts/lib.sh.
 
 # simlane leans on this line's inside, and refuses others.
 EMULATOR_LINE=10.0
@@ -28,14 +28,16 @@ emulator_complete()
 	[[ -x $EMULATOR_CACHE/current/root/usr/bin/qemu-system-x86_64 ]] || emulator_system_fits
 }
 
-# emulator_find: set QEMU (a command with the options that tell it where its
+# emulator_find CLOCK: set QEMU (a command with the options that tell it where its
 # own files are) and QEMU_VERSION
 emulator_find()
 {
 	local root=$EMULATOR_CACHE/current/root
 
 	QEMU=(qemu-system-x86_64)
-	if [[ -f $EMULATOR_CACHE/current/.complete && -x $root/usr/bin/qemu-system-x86_64 ]] &&
+	# With a thread per CPU, QEMU 10.0.2 was seen to leave a guest's CPU
+	# without its timer: the boot hangs, or what runs there crawls.
+	if [[ $1 == sim && -f $EMULATOR_CACHE/current/.complete && -x $root/usr/bin/qemu-system-x86_64 ]] &&
 	   ! emulator_system_fits; then
 		QEMU=("$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios")
 		export QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu

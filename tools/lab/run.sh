@@ -71,7 +71,7 @@ done
 release=$(release_of_line "$kernel") || release=$kernel
 image=$CORELANE_CACHE/kernels/$release
 [[ -f $image/.complete ]] || die "kernel $kernel is not in the cache" "run scripts/setup.sh"
-emulator_find
+emulator_find "$clock"
 [[ $clock == wall ]] || simulate_check
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/corelane-lab.XXXXXX")

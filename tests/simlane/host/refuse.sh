@@ -9,7 +9,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 need_simlane
-emulator_find
+emulator_find sim
 RELEASE=$(release_of_line "$LINE")
 KERNEL=$CORELANE_CACHE/kernels/$RELEASE/boot/vmlinuz-$RELEASE
 PLUGIN=$CORELANE_TOP/build/simlane/simlane.so
