@@ -28,3 +28,14 @@ check()
 		ktap_test_fail "$name"
 	fi
 }
+
+# refused TEXT COMMAND...: fails, says TEXT, in at most two lines
+refused()
+{
+	local text=$1 said
+
+	shift
+	! said=$("$@" 2>&1) && [[ $said == *"$text"* && $(wc -l <<< "$said") -le 2 ]] && return
+	echo "# said: ${said:-}"
+	return 1
+}

@@ -13,17 +13,6 @@ cd "$CORELANE_TOP" || exit 1
 counts=$TMP/counts
 cp -r tests/system/profile "$counts"
 
-# refused TEXT COMMAND...: fails, says TEXT, in at most two lines
-refused()
-{
-	local text=$1 said
-
-	shift
-	! said=$("$@" 2>&1) && [[ $said == *"$text"* && $(wc -l <<< "$said") -le 2 ]] && return
-	echo "# said: ${said:-}"
-	return 1
-}
-
 # all FILTER: jq's filter holds for the profile
 all()
 {

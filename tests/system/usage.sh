@@ -9,17 +9,6 @@ set -u
 . "$(dirname "$0")/lib.sh"
 cd "$CORELANE_TOP" || exit 1
 
-# refused TEXT COMMAND...: fails, says TEXT, in at most two lines
-refused()
-{
-	local text=$1 said
-
-	shift
-	! said=$("$@" 2>&1) && [[ $said == *"$text"* && $(wc -l <<< "$said") -le 2 ]] && return
-	echo "# said: ${said:-}"
-	return 1
-}
-
 says()
 {
 	local text=$1

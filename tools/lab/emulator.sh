@@ -35,6 +35,8 @@ emulator_find()
 	local root=$EMULATOR_CACHE/current/root
 
 	QEMU=(qemu-system-x86_64)
+	# a simulated run's boot for symbols is its child, on another QEMU
+	unset QEMU_MODULE_DIR
 	# With a thread per CPU, QEMU 10.0.2 was seen to leave a guest's CPU
 	# without its timer: the boot hangs, or what runs there crawls.
 	if [[ $1 == sim && -f $EMULATOR_CACHE/current/.complete && -x $root/usr/bin/qemu-system-x86_64 ]] &&
