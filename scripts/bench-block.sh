@@ -54,19 +54,9 @@ done
 
 check_options()
 {
-	local item
-
 	[[ $device_ns =~ ^[0-9]+$ ]] || usage_error "--device-ns wants a number, not '$device_ns'"
 	[[ $block_size =~ ^[1-9][0-9]*k?$ ]] || usage_error "--block-size wants bytes or KiB like 4k, not '$block_size'"
-	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
-	for item in ${cores//,/ }; do
-		((item >= 1 && item <= 32)) || usage_error "--cores: $item is not between 1 and 32"
-	done
-	for item in ${rows//,/ }; do
-		[[ " ${ALL_ROWS[*]} " == *" $item "* ]] || usage_error "--rows: no row '$item'; rows are ${ALL_ROWS[*]}"
-	done
-	[[ " ${CORELANE_LINES[*]} " == *" $kernel "* ]] ||
-		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
+	check_points 32
 }
 check_options
 

@@ -102,16 +102,8 @@ check_options()
 		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
 	((seed + repeats <= 256)) || usage_error "--seed: seeds end at 255, repeats included"
-	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
 	[[ $clock != sim ]] || limit=32
-	for item in ${cores//,/ }; do
-		((item >= 1 && item <= limit)) || usage_error "--cores: $item is not between 1 and $limit"
-	done
-	for item in ${rows//,/ }; do
-		[[ " ${ALL_ROWS[*]} " == *" $item "* ]] || usage_error "--rows: no row '$item'; rows are ${ALL_ROWS[*]}"
-	done
-	[[ " ${CORELANE_LINES[*]} " == *" $kernel "* ]] ||
-		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
+	check_points "$limit"
 	[[ $vary =~ ^[a-z0-9_,]*$ ]] || usage_error "--vary wants names of constants, not '$vary'"
 	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
 		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"

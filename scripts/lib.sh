@@ -31,6 +31,24 @@ say()
 	printf '%s\n' "$*" >&2
 }
 
+# check_points LIMIT: a bench's $cores, $rows and $kernel make sense, by its
+# ALL_ROWS and the most cores it takes
+# shellcheck disable=SC2154  # they are the bench's
+check_points()
+{
+	local limit=$1 item
+
+	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
+	for item in ${cores//,/ }; do
+		((item >= 1 && item <= limit)) || usage_error "--cores: $item is not between 1 and $limit"
+	done
+	for item in ${rows//,/ }; do
+		[[ " ${ALL_ROWS[*]} " == *" $item "* ]] || usage_error "--rows: no row '$item'; rows are ${ALL_ROWS[*]}"
+	done
+	[[ " ${CORELANE_LINES[*]} " == *" $kernel "* ]] ||
+		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
+}
+
 # release_of_line LINE: the Debian release that setup fetched for a line
 release_of_line()
 {
