@@ -193,7 +193,8 @@ series_bonding()
 		tracked "$file" || continue
 		add "drivers/net/bonding/${file##*/}" "drivers/net/bonding/${file##*/}"
 	done
-	sed -i 's/^\(bonding-objs := .*bond_options\.o\).*/\1 bond_cpu_bound.o bond_cpu_bound_sysfs.o/' \
+	add include/net/bond_cpu_bound.h include/net/bond_cpu_bound.h
+	sed -i 's/^\(bonding-objs := .*bond_options\.o\).*/\1 \\\n\tbond_cpu_bound.o bond_cpu_bound_order.o bond_cpu_bound_state.o bond_cpu_bound_sysfs.o/' \
 		"$repo/drivers/net/bonding/Makefile"
 	add_maybe Documentation/networking/bonding-cpu-bound.rst \
 		Documentation/ABI/testing/sysfs-class-net-bonding-cpu-bound

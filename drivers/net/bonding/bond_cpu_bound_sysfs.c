@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPU-bound transmit for bonding: a slave's state and its two sysfs files,
+ * CPU-bound transmit for bonding: a slave's two sysfs files,
  * /sys/class/net/SLAVE/bonding_slave/tx_cpus and tx_cpu_stats.
  *
  * Both are binary attributes, like the CPU lists of other devices, because
@@ -13,8 +13,6 @@
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 
-#include "bond_cpu_bound.h"
-#include "bond_cpu_bound_map.h"
 #include "bond_cpu_bound_slave.h"
 
 /* Every line of tx_cpu_stats is as long, so that a reader who comes back for
@@ -23,72 +21,6 @@
 #define BOND_CPU_BOUND_LINE	100
 #define BOND_CPU_BOUND_HEAD	"%5s %-9s %20s %20s %20s %20s\n"
 #define BOND_CPU_BOUND_ROW	"%5u %-9s %20lu %20lu %20lu %20lu\n"
-
-static void bond_cpu_bound_destroy(struct bond_cpu_bound_slave *state)
-{
-	free_cpumask_var(state->tx_cpus);
-	free_percpu(state->stats);
-	kfree(state);
-}
-
-static struct bond_cpu_bound_slave *bond_cpu_bound_create(void)
-{
-	struct bond_cpu_bound_slave *state;
-
-	state = kzalloc(sizeof(*state), GFP_KERNEL);
-	if (!state)
-		return NULL;
-
-	state->stats = alloc_percpu(struct bond_cpu_bound_stats);
-	if (!state->stats)
-		goto err_free;
-
-	if (!zalloc_cpumask_var(&state->tx_cpus, GFP_KERNEL))
-		goto err_percpu;
-
-	return state;
-
-err_percpu:
-	free_percpu(state->stats);
-err_free:
-	kfree(state);
-	return NULL;
-}
-
-/**
- * bond_cpu_bound_state() - get a slave's state, make it when there is none
- * @slave: slave
- *
- * Context: RTNL, may sleep.
- * Return: the state, NULL when there is no memory.
- */
-struct bond_cpu_bound_slave *bond_cpu_bound_state(struct slave *slave)
-{
-	struct bond_cpu_bound_slave *state = rtnl_dereference(slave->cpu_bound);
-
-	if (!state) {
-		state = bond_cpu_bound_create();
-		rcu_assign_pointer(slave->cpu_bound, state);
-	}
-
-	return state;
-}
-
-/**
- * bond_cpu_bound_free() - free a slave's state
- * @slave: slave that nobody can find any more
- *
- * Context: may sleep; after a grace period, as for the slave itself.
- */
-void bond_cpu_bound_free(struct slave *slave)
-{
-	struct bond_cpu_bound_slave *state;
-
-	/* the last user of the slave: nothing can run against us */
-	state = rcu_dereference_protected(slave->cpu_bound, true);
-	if (state)
-		bond_cpu_bound_destroy(state);
-}
 
 /* Take RTNL and make sure that the slave still is one: its directory may
  * outlive its membership for a moment, its device cannot. trylock because
@@ -278,21 +210,34 @@ static ssize_t tx_cpus_read(struct file *file, struct kobject *kobj,
 
 static BIN_ATTR_RW(tx_cpus, 0);
 
+static const char * const bond_cpu_bound_reasons[] = {
+	[BOND_CPU_BOUND_WHY_HASH] = "-",
+	[BOND_CPU_BOUND_WHY_MASK] = "mask",
+	[BOND_CPU_BOUND_WHY_LEARNED] = "learned",
+	[BOND_CPU_BOUND_WHY_NUMA] = "numa",
+};
+
+/* how a CPU is bound to a slave, in a word */
 static const char *bond_cpu_bound_relation(const struct bond_up_slave *all,
 					   const struct bond_cpu_bound_member *m,
 					   const struct slave *slave,
+					   const struct bond_cpu_bound_group *group,
 					   unsigned int cpu)
 {
+	struct bond_cpu_bound_cpu described;
 	enum bond_cpu_bound_why why;
 	int owner;
+	u8 learned;
 
-	owner = bond_cpu_bound_owner(cpu, m, all->count, &why);
+	bond_cpu_bound_describe(cpu, group->ranks, &described);
+	learned = READ_ONCE(per_cpu_ptr(group->votes, cpu)->owner);
+	owner = bond_cpu_bound_owner(&described, m, all->count, learned, &why);
 	if (owner < 0 || all->arr[owner] != slave)
 		return "-";
-	if (m[owner].index == BOND_CPU_BOUND_NONE)
+	if (m[owner].place == BOND_CPU_BOUND_DOWN)
 		return "unusable";
 
-	return why == BOND_CPU_BOUND_WHY_MASK ? "mask" : "default";
+	return bond_cpu_bound_reasons[why];
 }
 
 static void bond_cpu_bound_print(char *line, unsigned int cpu,
@@ -315,32 +260,41 @@ static void bond_cpu_bound_print(char *line, unsigned int cpu,
 		  n[BOND_CPU_BOUND_FALLBACK], n[BOND_CPU_BOUND_HELD]);
 }
 
-/* the whole table, in memory from kvmalloc(); its length goes to @len */
+/* The whole table, in memory from kvmalloc(); its length goes to @len. Outside
+ * the modes that use the policy no CPU belongs to anybody.
+ */
 static char *bond_cpu_bound_table(struct slave *slave, size_t *len)
 {
-	const struct bond_cpu_bound_slave *state;
+	struct bond_cpu_bound_member *members = NULL;
 	const struct bond_up_slave *all, *usable;
-	struct bond_cpu_bound_member *members;
+	struct bond_cpu_bound_slave *state;
+	const char *relation = "-";
 	char *table, *line;
 	unsigned int cpu;
 
+	state = rtnl_dereference(slave->cpu_bound);
 	all = rtnl_dereference(slave->bond->all_slaves);
 	usable = rtnl_dereference(slave->bond->usable_slaves);
-	members = all ? bond_cpu_bound_members(all, usable) : NULL;
 	table = kvmalloc_array(num_possible_cpus() + 1, BOND_CPU_BOUND_LINE + 1,
 			       GFP_KERNEL);
-	if (!table || (all && !members))
-		goto err;
+	if (!table)
+		return NULL;
 
-	state = rtnl_dereference(slave->cpu_bound);
+	if (state && all && bond_cpu_bound_mode(slave->bond)) {
+		members = bond_cpu_bound_members(all, usable);
+		if (!members)
+			goto err;
+	}
+
 	line = table;
 	line += scnprintf(line, BOND_CPU_BOUND_LINE + 1, BOND_CPU_BOUND_HEAD,
 			  "cpu", "bound", "local", "remote", "fallback",
 			  "held");
 	for_each_possible_cpu(cpu) {
-		bond_cpu_bound_print(line, cpu, members ?
-				     bond_cpu_bound_relation(all, members, slave,
-							     cpu) : "-", state);
+		if (members)
+			relation = bond_cpu_bound_relation(all, members, slave,
+							   state->group, cpu);
+		bond_cpu_bound_print(line, cpu, relation, state);
 		line += BOND_CPU_BOUND_LINE;
 	}
 	kfree(members);
@@ -350,7 +304,6 @@ static char *bond_cpu_bound_table(struct slave *slave, size_t *len)
 
 err:
 	kvfree(table);
-	kfree(members);
 	return NULL;
 }
 

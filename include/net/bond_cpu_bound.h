@@ -2,12 +2,14 @@
 /*
  * CPU-bound transmit for bonding: what the hooks in the driver call.
  */
-#ifndef _BOND_CPU_BOUND_H
-#define _BOND_CPU_BOUND_H
+#ifndef _NET_BOND_CPU_BOUND_H
+#define _NET_BOND_CPU_BOUND_H
 
 #include <linux/netdevice.h>
 
 struct attribute_group;
+struct bond_cpu_bound_map;
+struct bond_cpu_bound_slave;
 struct bond_up_slave;
 struct bonding;
 struct slave;
@@ -18,7 +20,8 @@ struct bond_up_slave *bond_cpu_bound_attach(struct bonding *bond,
 					    struct bond_up_slave *usable,
 					    const struct bond_up_slave *all);
 void bond_cpu_bound_free(struct slave *slave);
+void bond_cpu_bound_learn(const struct slave *slave);
 netdev_tx_t bond_xmit_cpu_bound(struct sk_buff *skb,
 				struct net_device *bond_dev);
 
-#endif /* _BOND_CPU_BOUND_H */
+#endif /* _NET_BOND_CPU_BOUND_H */
