@@ -85,6 +85,9 @@ ip -n sw link set bond0 down
 echo fast | ip netns exec sw tee /sys/class/net/bond0/bonding/lacp_rate > /dev/null 2>&1
 ip -n sw link set bond0 up
 topo_server "$LANES" 802.3ad xmit_hash_policy cpu-bound lacp_rate fast
+for ((k = 0; k < LANES; k++)); do
+	echo "$k" > "/sys/class/net/srv$k/bonding_slave/tx_cpus"
+done
 check "LACP brings up all lanes" aggregated "$LANES"
 topo_neighbours
 check "each CPU sends by its own lane" local_map

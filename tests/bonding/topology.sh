@@ -60,6 +60,16 @@ bt_up()
 	bt_wait_links "$BT_CABLES"
 }
 
+# bt_bind: CPU K is to send by cable K
+bt_bind()
+{
+	local k
+
+	for ((k = 0; k < BT_CABLES; k++)); do
+		echo "$k" > "/sys/class/net/cb$k/bonding_slave/tx_cpus" || return 1
+	done
+}
+
 # bt_wait_links N: until N slaves of bt0 are up (10 s)
 bt_wait_links()
 {

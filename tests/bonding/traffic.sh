@@ -107,7 +107,7 @@ migrating()
 {
 	local server=${jobs_pids[0]} cpu=0 k pid before held=0
 
-	bt_up balance-xor cpu-bound && unequal || return 1
+	bt_up balance-xor cpu-bound && bt_bind && unequal || return 1
 	before=$(reordered)
 	clients 6 large &
 	pid=$!
@@ -149,6 +149,7 @@ ktap_print_header
 ktap_set_plan 6
 dmesg_mark
 bt_up balance-xor cpu-bound || die "no links"
+bt_bind || die "tx_cpus cannot be written"
 web_server
 
 check "connections are served" clients 100 file

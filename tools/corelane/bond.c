@@ -19,7 +19,7 @@
 
 /* one line of tx_cpu_stats */
 struct cell {
-	char bound[16];		/* mask, default, unusable or - */
+	char bound[16];		/* mask, learned, numa, unusable or - */
 	uint64_t local, remote, fallback, held;
 };
 
@@ -79,9 +79,11 @@ static const struct argp argp = {
 	.args_doc = "show [BOND]",
 	.doc = "Show for every CPU which slave of a cpu-bound bond it sends "
 	       "through and why, and what each slave has sent for whom.\v"
-	       "Reasons: mask (the slave's tx_cpus has the CPU), default (no "
-	       "slave has a mask, CPUs are dealt out in turn), fallback (no "
-	       "usable slave for the CPU, the hash of layer3+4 chooses).\n"
+	       "Reasons: mask (the slave's tx_cpus has the CPU), learned (the "
+	       "slave's receive work runs on the CPU), numa (the slave is on "
+	       "the CPU's node), hash (nothing is known of the CPU, a hash of "
+	       "addresses and ports chooses), fallback (the CPU's slave is not "
+	       "usable, so the hash chooses).\n"
 	       "Counters, in packets: local left by their CPU's own slave; "
 	       "remote are the others: fallback, and held, which stayed on a "
 	       "slave because their flow had packets under way there.",
@@ -218,15 +220,13 @@ static void free_bond(struct bond *b)
 /* Who owns the CPU, and what that comes to: the slave's name and a reason. */
 static const char *owner(const struct bond *b, size_t row, const char **why)
 {
-	*why = "fallback";
+	*why = "hash";
 	for (size_t i = 0; i < b->n_slaves; i++) {
 		const char *bound = b->slaves[i].cells[row].bound;
 
 		if (!strcmp(bound, "-"))
 			continue;
-		if (!strcmp(bound, "unusable"))
-			return b->slaves[i].name;
-		*why = bound;
+		*why = strcmp(bound, "unusable") ? bound : "fallback";
 		return b->slaves[i].name;
 	}
 	return NULL;
@@ -249,7 +249,7 @@ static void print_text(const struct bond *b)
 		cl_table_row(&t, cl_str("%u", b->cpus[row]),
 			     name && !unusable ? name : "by hash",
 			     unusable ? cl_str("fallback: %s is not usable", name) :
-			     name ? why : "fallback: in no mask");
+			     why);
 	}
 	cl_table_print(&t);
 
