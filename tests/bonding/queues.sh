@@ -4,6 +4,7 @@
 # A socket has one memory for the transmit queue it uses. Where a device below
 # the bond has several queues, that memory is the device's: its queue for a
 # flow stays the same when the flow's task moves, as under the stock policies.
+# The flow's slave is remembered elsewhere, see order.sh.
 #
 #   bt0 (cpu-bound) -- vqK, a VLAN with one queue -- mqK, a NIC with four
 
@@ -51,7 +52,11 @@ up()
 	ip addr add $HERE/24 dev bt0
 	ip neigh replace $PEER lladdr 02:00:00:00:00:02 dev bt0 nud permanent
 	for ((k = 0; k < 100; k++)); do
-		[[ $(cat /sys/class/net/vq?/bonding_slave/mii_status) != $'up\nup' ]] || return 0
+		if [[ $(cat /sys/class/net/vq?/bonding_slave/mii_status) == $'up\nup' ]]; then
+			# routes settle: one that changes makes sockets forget
+			sleep 1
+			return 0
+		fi
 		sleep 0.1
 	done
 	return 1
