@@ -12,6 +12,9 @@ export CORELANE_TOP CORELANE_CACHE
 # newest release of each.
 CORELANE_LINES=(6.1 6.12)
 
+# The newest line that the patches are made for and compiled in; not booted.
+CORELANE_NEWEST=7.3
+
 die()
 {
 	local what=$1 todo=${2:-}
@@ -56,6 +59,14 @@ release_of_line()
 
 	[[ -s $file ]] || return 1
 	cat "$file"
+}
+
+# newest_complete: the newest line's source and configuration are in the cache
+newest_complete()
+{
+	local tree=$CORELANE_CACHE/src/linux-source-$CORELANE_NEWEST
+
+	[[ -s $tree/.corelane-release && -s $tree/.corelane-config ]]
 }
 
 # kernel_build_dir NAME: a line, a release or a directory -> its build directory

@@ -17,7 +17,7 @@ PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git 
 	libasan8 libubsan1 unifdef sparse shellcheck ca-certificates)
 
 # Room the cache needs when it is empty, in GiB.
-NEED_GIB=7
+NEED_GIB=9
 
 usage()
 {
@@ -27,7 +27,8 @@ usage: sudo scripts/setup.sh [--quiet] [--dry-run] [--update]
 Install what bench.sh and the tests need on Debian 12 or 13 (amd64): ordinary tools
 by package name (it says which), and guest kernels 6.1 and 6.12 with headers,
 sources, a small userland and QEMU 10.0 (for simulated time; the system's own
-QEMU stays as it is) into $CORELANE_CACHE (/var/cache/corelane, about 5 GB).
+QEMU stays as it is), and the source of the newest kernel line that there are
+patches for, into $CORELANE_CACHE (/var/cache/corelane, about 7 GB).
 What is there is left alone; a second run downloads nothing.
 
   --quiet    speak only when something is to be done
@@ -72,6 +73,13 @@ missing_packages()
 	done
 }
 
+# refused_today FILE: what is not there could not be had; bench.sh and check.sh
+# (--quiet) do not ask again for a day
+refused_today()
+{
+	[[ $quiet == yes && -n $(find "$CORELANE_CACHE/$1" -mtime -1 2> /dev/null) ]]
+}
+
 cache_complete()
 {
 	local line release
@@ -82,10 +90,9 @@ cache_complete()
 		[[ -f $CORELANE_CACHE/src/linux-source-$line/.corelane-release ]] || return 1
 	done
 	[[ -f $CORELANE_CACHE/guest/current/.complete ]] || return 1
-	# bench.sh and check.sh (--quiet) do not ask again for a day where
-	# simulated time's QEMU could not be had.
 	emulator_complete ||
-		[[ $quiet == yes && -n $(find "$CORELANE_CACHE/qemu/refused" -mtime -1 2> /dev/null) ]]
+		refused_today qemu/refused || return 1
+	newest_complete || refused_today src/newest-refused
 }
 
 check_room()
@@ -125,7 +132,7 @@ if [[ ${#missing[@]} == 0 && ${#fetch_args[@]} == 0 ]] && cache_complete; then
 fi
 if [[ $dry_run == yes ]]; then
 	[[ ${#missing[@]} == 0 ]] || say "would install: ${missing[*]}"
-	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, the guest's userland and QEMU $EMULATOR_LINE into $CORELANE_CACHE"
+	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, the guest's userland, QEMU $EMULATOR_LINE and the source of $CORELANE_NEWEST into $CORELANE_CACHE"
 	exit 0
 fi
 if [[ ${#missing[@]} -gt 0 ]]; then

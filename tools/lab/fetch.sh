@@ -22,8 +22,8 @@ usage()
 	cat <<'EOF'
 usage: fetch.sh [--update]
 
-Fetch guest kernels, kernel headers, the guest's userland and the QEMU that
-simulated time needs into the cache ($CORELANE_CACHE, default /var/cache/corelane).  --update looks for newer
+Fetch guest kernels, kernel headers, the guest's userland, the QEMU that
+simulated time needs and the newest line's source into the cache ($CORELANE_CACHE, default /var/cache/corelane).  --update looks for newer
 packages than those already there.
 EOF
 }
@@ -159,6 +159,20 @@ fetch_emulator()
 	rm -f "$CORELANE_CACHE/emulator.log"
 }
 
+# Nor does the lab need the newest line's source: the patches for it do.
+fetch_newest()
+{
+	local refused=$CORELANE_CACHE/src/newest-refused args=()
+
+	[[ $update == no ]] || args=(--update)
+	if "${0%/*}/fetch-newest.sh" ${args[@]+"${args[@]}"}; then
+		rm -f "$refused"
+	else
+		touch "$refused"
+		say "the patches for Linux $CORELANE_NEWEST cannot be made or tried for now; sudo scripts/setup.sh tries again"
+	fi
+}
+
 [[ -w $CORELANE_CACHE || $(id -u) == 0 ]] ||
 	die "cannot write $CORELANE_CACHE" "run as root (sudo), or set CORELANE_CACHE to a folder of yours"
 mkdir -p "$CORELANE_CACHE"
@@ -168,3 +182,4 @@ for line in "${CORELANE_LINES[@]}"; do
 done
 fetch_userland
 fetch_emulator
+fetch_newest
