@@ -57,6 +57,16 @@ percore_msg_fmt(const char *fmt, ...)
 } while (0)
 #endif /* !HAVE_NL_SET_ERR_MSG_FMT */
 
+#ifndef HAVE_LOOKUP_FINDS_TABLE
+#include <net/inet_hashtables.h>
+
+/* They wanted to be told which table of sockets; a network has one. */
+#define __inet_lookup_established(net, args...)				\
+	__inet_lookup_established(net, (net)->ipv4.tcp_death_row.hashinfo, args)
+#define __inet_lookup_listener(net, args...)				\
+	__inet_lookup_listener(net, (net)->ipv4.tcp_death_row.hashinfo, args)
+#endif
+
 #ifndef HAVE_COOKIE_CHECK_READS_ACK
 #include <net/tcp.h>
 

@@ -41,12 +41,16 @@ probes() {
 	echo "/* Written by include/compat/probe.sh; do not edit. */"
 
 	# bonding
+	# 6.17: sysfs: attributes with binary content are constant
+	probe HAVE_CONST_BIN_ATTRIBUTE linux/sysfs.h '\(\*read\)\(.*const struct bin_attribute \*'
 
 	# percore
 	# 6.2: netlink: extended ACK with formatted messages
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
 	# 6.8: SYN cookies: the check reads the cookie from the header
 	probe HAVE_COOKIE_CHECK_READS_ACK net/tcp.h '__cookie_v4_check\(const struct iphdr \*iph, const struct tcphdr \*th\)'
+	# 6.18: tcp: lookups find the table of sockets by the network
+	probe HAVE_LOOKUP_FINDS_TABLE net/inet_hashtables.h 'return __inet_lookup_listener\(net, skb,'
 
 	# pollnvme
 	# Queue features are part of the limits (6.11).

@@ -14,6 +14,7 @@
 #include <net/net_namespace.h>
 
 #include "bond_cpu_bound_slave.h"
+#include "bonding_compat.h"
 
 /* Every line of tx_cpu_stats is as long, so that a reader who comes back for
  * the next piece meets the same offsets though the counters have moved on.
@@ -151,7 +152,7 @@ static int bond_cpu_bound_set(struct slave *slave, const char *text,
 }
 
 static ssize_t tx_cpus_write(struct file *file, struct kobject *kobj,
-			     struct bin_attribute *attr, char *buf, loff_t off,
+			     bond_bin_attribute *attr, char *buf, loff_t off,
 			     size_t count)
 {
 	struct slave *slave = to_slave(kobj);
@@ -189,7 +190,7 @@ out_text:
 }
 
 static ssize_t tx_cpus_read(struct file *file, struct kobject *kobj,
-			    struct bin_attribute *attr, char *buf, loff_t off,
+			    bond_bin_attribute *attr, char *buf, loff_t off,
 			    size_t count)
 {
 	struct slave *slave = to_slave(kobj);
@@ -308,7 +309,7 @@ err:
 }
 
 static ssize_t tx_cpu_stats_read(struct file *file, struct kobject *kobj,
-				 struct bin_attribute *attr, char *buf,
+				 bond_bin_attribute *attr, char *buf,
 				 loff_t off, size_t count)
 {
 	struct slave *slave = to_slave(kobj);
@@ -333,7 +334,7 @@ static ssize_t tx_cpu_stats_read(struct file *file, struct kobject *kobj,
 
 static BIN_ATTR_RO(tx_cpu_stats, 0);
 
-static struct bin_attribute *bond_cpu_bound_files[] = {
+static bond_bin_attribute *bond_cpu_bound_files[] = {
 	&bin_attr_tx_cpus,
 	&bin_attr_tx_cpu_stats,
 	NULL

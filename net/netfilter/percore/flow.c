@@ -20,9 +20,8 @@ static struct sock *percore_established(struct net *net,
 					const struct percore_tuple *tuple,
 					u16 lane)
 {
-	return __inet_lookup_established(net,
-					 net->ipv4.tcp_death_row.hashinfo,
-					 tuple->addr, tuple->port, svc->vip,
+	return __inet_lookup_established(net, tuple->addr, tuple->port,
+					 svc->vip,
 					 ntohs(svc->lane[lane].port),
 					 tuple->dif, tuple->sdif);
 }
@@ -80,8 +79,7 @@ static struct sock *percore_listener(struct net *net, struct sk_buff *skb,
 	const struct tcphdr *th = (void *)(skb_network_header(skb) + thoff);
 	const struct iphdr *iph = ip_hdr(skb);
 
-	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
-				      skb, thoff + __tcp_hdrlen(th),
+	return __inet_lookup_listener(net, skb, thoff + __tcp_hdrlen(th),
 				      iph->saddr, th->source, iph->daddr,
 				      ntohs(port), skb->skb_iif,
 				      inet_sdif(skb));
