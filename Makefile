@@ -6,6 +6,7 @@
 # directory.  Default: the running kernel's headers, else the 6.1 line.
 KERNEL ?= $(shell test -d /lib/modules/$$(uname -r)/build && uname -r || echo 6.1)
 LINES  := 6.1 6.12
+NEWEST := $(shell sed -n 's/^CORELANE_NEWEST=//p' scripts/lib.sh)
 BUILD  := $(CURDIR)/build
 
 .DEFAULT_GOAL := help
@@ -51,7 +52,7 @@ check-%:
 	@scripts/check.sh $*
 
 patches:
-	@for line in $(LINES); do scripts/make-patches.sh "$$line" || exit 1; done
+	@for line in $(LINES) $(NEWEST); do scripts/make-patches.sh "$$line" || exit 1; done
 
 style: shellcheck checkpatch sparse
 

@@ -11,10 +11,10 @@ set -euo pipefail
 
 usage()
 {
-	cat <<'USAGE'
+	cat <<USAGE
 usage: make-patches.sh [--tree DIR] [--out DIR] LINE
 
-Write a series for git am to patches/LINE (LINE: 6.1, 6.12).
+Write a series for git am to patches/LINE (LINE: ${CORELANE_LINES[*]} $CORELANE_NEWEST).
 
   --tree DIR  the vanilla tree of that line (default: what setup.sh unpacked,
               else /usr/src/linux-source-LINE)
@@ -149,8 +149,8 @@ commit()
 	git -C "$repo" commit -q -s -F "$messages/$1"
 }
 
-# add_compat HEADER TO: a compat header as this kernel needs it
-add_compat()
+# compat HEADER: what is left of a compat header for this kernel, in $work/compat.h
+compat()
 {
 	local defines=() name status=0
 
@@ -164,8 +164,27 @@ add_compat()
 	# unifdef says 1 when it changed something
 	unifdef -B "${defines[@]}" "$1" > "$work/compat.h" || status=$?
 	((status <= 1)) || die "unifdef cannot read $1" "keep its conditions plain #ifdef HAVE_X"
+}
+
+# add_compat HEADER TO: a compat header as this kernel needs it
+add_compat()
+{
+	compat "$1"
 	mkdir -p "$(dirname "$repo/$2")"
 	sed '/#include "compat_autoconf.h"/d' "$work/compat.h" | cat -s > "$repo/$2"
+}
+
+# expand_compat HEADER FILE...: the words it defines replaced in files of ours,
+# which then need it no more
+expand_compat()
+{
+	local word text
+
+	compat "$1"
+	sed -i "/^#include \"${1##*/}\"$/d" "${@:2}"
+	while read -r _ word text; do
+		sed -i "s/\\b$word\\b/$text/g" "${@:2}"
+	done < <(grep -E '^#define [a-z0-9_]+ .' "$work/compat.h")
 }
 
 # add_module DIR NAME: sources, Makefile, Kconfig, compat and user header
@@ -185,17 +204,18 @@ add_module()
 
 series_bonding()
 {
-	local file
+	local file objects=()
 
 	patch -s -d "$repo" -p1 -F0 --no-backup-if-mismatch < "$CORELANE_TOP/drivers/net/bonding/hooks.patch" ||
 		die "the bonding hooks do not fit $tree" "is it a vanilla tree of $line?"
-	for file in "$CORELANE_TOP"/drivers/net/bonding/bond_cpu_bound*.[ch]; do
+	for file in "$CORELANE_TOP"/{drivers/net/bonding,include/net}/bond_cpu_bound*.[ch]; do
 		tracked "$file" || continue
-		add "drivers/net/bonding/${file##*/}" "drivers/net/bonding/${file##*/}"
+		file=${file#"$CORELANE_TOP/"}
+		add "$file" "$file"
+		[[ $file != *.c ]] || objects+=("$(basename "$file" .c).o")
 	done
-	add include/net/bond_cpu_bound.h include/net/bond_cpu_bound.h
-	sed -i 's/^\(bonding-objs := .*bond_options\.o\).*/\1 \\\n\tbond_cpu_bound.o bond_cpu_bound_order.o bond_cpu_bound_state.o bond_cpu_bound_sysfs.o/' \
-		"$repo/drivers/net/bonding/Makefile"
+	expand_compat "$CORELANE_TOP/include/compat/bonding_compat.h" "$repo"/drivers/net/bonding/bond_cpu_bound*.[ch]
+	after drivers/net/bonding/Makefile '^bonding-objs :=' "bonding-objs += ${objects[*]}"
 	add_maybe Documentation/networking/bonding-cpu-bound.rst \
 		Documentation/ABI/testing/sysfs-class-net-bonding-cpu-bound
 	after Documentation/networking/index.rst '^   bonding$' '   bonding-cpu-bound'

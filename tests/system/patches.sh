@@ -3,8 +3,9 @@
 #
 # patches.sh [LINE...]: is the committed series of each kernel line what the
 # sources make today, does it apply to that line's pristine source with git am,
-# and do the three directories compile there, in-tree, as modules, with Debian's
-# configuration and no warning?
+# does checkpatch find nothing in it, and do the three directories compile
+# there, in-tree, as modules, with Debian's configuration and no warning? By
+# default for the lines of the lab and for the newest.
 #
 # Runs on the host. The tree is made of symbolic links to the unpacked source,
 # with the patched files in their places, so nothing large is copied and the
@@ -16,10 +17,13 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/scripts/lib.sh"
 
 read -ra lines <<< "${*:-${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}}"
+[[ $# -gt 0 || " ${lines[*]} " != *" ${CORELANE_LINES[-1]} "* ]] || lines+=("$CORELANE_NEWEST")
 directories=(drivers/net/bonding/ net/netfilter/percore/ drivers/block/pollnvme/)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 n=0 failed=0
+# of each line
+TESTS=4
 
 # result STATUS NAME [LOG]
 result()
@@ -32,6 +36,17 @@ result()
 		[[ -z ${3:-} ]] || tail -n 20 "$3" | sed 's/^/# /'
 		failed=1
 	fi
+}
+
+# skip_line LINE WHY
+skip_line()
+{
+	local i
+
+	for ((i = 0; i < TESTS; i++)); do
+		n=$((n + 1))
+		echo "ok $n $1 # SKIP $2"
+	done
 }
 
 skip_all()
@@ -71,6 +86,25 @@ apply()
 		git -C "$repo" -c user.name=t -c user.email=t@t am -q "$top/patches/$1"/000[1-9]*.patch
 }
 
+# style LINE SOURCE: the line's own checkpatch
+style()
+{
+	perl "$2/scripts/checkpatch.pl" --strict --no-tree --quiet --no-summary --terse --show-types \
+		"$top/patches/$1"/000[1-9]*.patch
+}
+
+# config_of LINE: the configuration that Debian builds it with
+config_of()
+{
+	local newest=$CORELANE_CACHE/src/linux-source-$1/.corelane-config
+
+	if [[ -f $newest ]]; then
+		echo "$newest"
+	else
+		echo "$(kernel_build_dir "$1")/.config"
+	fi
+}
+
 # configure TREE CONFIG: Debian's, with our three as modules. No keys, no BTF
 # and no plugins: none of it bears on our objects.
 configure()
@@ -87,15 +121,15 @@ configure()
 	done
 }
 
-# compile LINE SOURCE CONFIG
+# compile LINE SOURCE
 compile()
 {
-	local tree=$work/$1/tree warnings=$work/$1/warnings
+	local tree=$work/$1/tree warnings=$work/$1/warnings config
 
-	cp -rs "$2" "$tree" &&
+	config=$(config_of "$1") && cp -rs "$2" "$tree" &&
 		rm -rf "$work/$1/repo/.git" &&
 		cp -r --remove-destination "$work/$1/repo/." "$tree/" &&
-		configure "$tree" "$3" &&
+		configure "$tree" "$config" &&
 		make -s -C "$tree" "-j$(nproc)" modules_prepare || return 1
 	if ! make -s -C "$tree" "-j$(nproc)" W=1 "${directories[@]}" 2> "$warnings"; then
 		cat "$warnings"
@@ -108,22 +142,33 @@ compile()
 for tool in git patch unifdef bc flex bison; do
 	command -v "$tool" > /dev/null || skip_all "$tool is not installed"
 done
+# test_line LINE SOURCE
+test_line()
+{
+	local log=$work/$1.log step status
+	local -A names=(
+		[compare]='the committed series is what the sources make'
+		[apply]='git am takes it'
+		[style]='checkpatch --strict finds nothing'
+		[compile]='the three directories compile as modules without a warning')
+
+	mkdir -p "$work/$1"
+	for step in compare apply style compile; do
+		status=0
+		"$step" "$1" "$2" > "$log" 2>&1 || status=$?
+		result "$status" "$1: ${names[$step]}" "$log"
+	done
+	rm -rf "${work:?}/$1"
+}
+
 echo "TAP version 13"
-echo "1..$((3 * ${#lines[@]}))"
+echo "1..$((TESTS * ${#lines[@]}))"
 for line in "${lines[@]}"; do
 	source=$CORELANE_CACHE/src/linux-source-$line
-	[[ -f $source/Kbuild ]] || skip_all "no source of Linux $line: run scripts/setup.sh"
-	config=$(kernel_build_dir "$line")/.config
-	log=$work/$line.log status=0
-	mkdir -p "$work/$line"
-	compare "$line" "$source" > "$log" 2>&1 || status=$?
-	result "$status" "$line: the committed series is what the sources make" "$log"
-	status=0
-	apply "$line" "$source" > "$log" 2>&1 || status=$?
-	result "$status" "$line: git am takes it" "$log"
-	status=0
-	compile "$line" "$source" "$config" > "$log" 2>&1 || status=$?
-	result "$status" "$line: the three directories compile as modules without a warning" "$log"
-	rm -rf "${work:?}/$line"
+	if [[ -f $source/Kbuild ]]; then
+		test_line "$line" "$source"
+	else
+		skip_line "$line" "no source of Linux $line: run scripts/setup.sh"
+	fi
 done
 exit "$failed"
