@@ -18,6 +18,7 @@
 BT_HERE=10.9.0.1
 BT_PEER=10.9.0.100
 BT_CABLES=4
+BT_QUEUES=1	# transmit queues of a cable's ends
 BT_SYSFS=/sys/class/net/bt0/bonding
 
 # bt_down: undo bt_up
@@ -47,7 +48,8 @@ bt_up()
 	ip link add bt0 type bond mode "$1" miimon 50
 	echo "$2" > $BT_SYSFS/xmit_hash_policy
 	for ((k = 0; k < BT_CABLES; k++)); do
-		ip link add "cb$k" type veth peer name "cp$k" netns peer
+		ip link add "cb$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" type veth \
+			peer name "cp$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" netns peer
 		ip link set "cb$k" master bt0
 		ip -n peer link set "cp$k" master br0
 	done
