@@ -8,7 +8,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/ktap_helpers.sh"
 
 # What no healthy kernel says.
-DMESG_BAD='WARNING:|BUG:|Oops|Call Trace|general protection|KASAN|lockdep|possible (recursive|circular)|rcu.*(stall|detected expedited)|hung task|blocked for more than|unregister_netdevice: waiting|Memory leak|refcount_t|soft lockup|list_(add|del) corruption'
+DMESG_BAD='WARNING:|BUG:|Oops|Call Trace|general protection|KASAN|lockdep'
+DMESG_BAD+='|possible (recursive|circular)|rcu.*(stall|detected expedited)|hung task'
+DMESG_BAD+='|blocked for more than|unregister_netdevice: waiting|Memory leak|refcount_t'
+DMESG_BAD+='|soft lockup|list_(add|del) corruption'
 
 # skip REASON: end the test as skipped
 skip()
@@ -44,7 +47,8 @@ dmesg_mark()
 dmesg_since()
 {
 	dmesg | awk -v mark="corelane test mark $$-$DMESG_MARKS" '
-		index($0, mark) { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }'
+		index($0, mark) { text = ""; next } { text = text $0 "\n" }
+		END { printf "%s", text }'
 }
 
 # dmesg_clean: no splat since the mark; prints what it found

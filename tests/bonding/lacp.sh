@@ -61,7 +61,9 @@ lane_down()
 	ip -n sw link set sw2 down
 	aggregated 3 || return 1
 	[[ $(bt_cell srv2 2 bound) == unusable ]] || return 1
-	send 2 && (($(bt_cell srv0 2 fallback) + $(bt_cell srv1 2 fallback) + $(bt_cell srv3 2 fallback) >= 10))
+	send 2 &&
+		(($(bt_cell srv0 2 fallback) + $(bt_cell srv1 2 fallback) +
+		  $(bt_cell srv3 2 fallback) >= 10))
 }
 
 lane_up()

@@ -38,7 +38,8 @@ is()
 
 	mapfile -t got < <(whose)
 	for want; do
-		[[ $want == - || ${got[cpu]} == "$want" ]] || { echo "# CPU $cpu: ${got[cpu]}, not $want"; return 1; }
+		[[ $want == - || ${got[cpu]} == "$want" ]] ||
+			{ echo "# CPU $cpu: ${got[cpu]}, not $want"; return 1; }
 		cpu=$((cpu + 1))
 	done
 }
@@ -101,7 +102,8 @@ learned()
 	for ((k = 0; k < LANES; k++)); do
 		topo_pin "srv$k" $((LANES - 1 - k)) || return 1
 	done
-	flood 60 0 1 2 3 && flood $ENOUGH 0 1 2 3 && is "srv3 learned" "srv2 learned" "srv1 learned" "srv0 learned"
+	flood 60 0 1 2 3 && flood $ENOUGH 0 1 2 3 &&
+		is "srv3 learned" "srv2 learned" "srv1 learned" "srv0 learned"
 }
 
 sends_by_it()

@@ -38,7 +38,8 @@ leaves_by()
 
 	now=$(bt_cell "$slave" "$cpu" local)
 	((now - count >= PACKETS)) || { echo "# $slave: $((now - count)) local"; return 1; }
-	[[ $(bt_sum "$slave" remote) == "$remote" ]] || { echo "# $slave sent for others"; return 1; }
+	[[ $(bt_sum "$slave" remote) == "$remote" ]] ||
+		{ echo "# $slave sent for others"; return 1; }
 	for ((k = 0; k < BT_CABLES; k++)); do
 		now=$(($(bt_packets "cb$k") - before[k]))
 		if [[ cb$k == "$slave" ]]; then
@@ -153,7 +154,8 @@ too_long_refused()
 
 	old=$(< /sys/class/net/cb1/bonding_slave/tx_cpus)
 	list=$(printf '3,%.0s' {1..4000})3
-	! mask 1 "$list" 2> /dev/null && [[ $(< /sys/class/net/cb1/bonding_slave/tx_cpus) == "$old" ]] || return 1
+	! mask 1 "$list" 2> /dev/null &&
+		[[ $(< /sys/class/net/cb1/bonding_slave/tx_cpus) == "$old" ]] || return 1
 	list=$(printf '3,%.0s' {1..2000})3
 	mask 1 "$list" && [[ $(< /sys/class/net/cb1/bonding_slave/tx_cpus) == 3 ]] && mask 1 "$old"
 }

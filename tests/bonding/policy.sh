@@ -34,7 +34,8 @@ stock_policies()
 {
 	local policy
 
-	for policy in "layer2 0" "layer3+4 1" "layer2+3 2" "encap2+3 3" "encap3+4 4" "vlan+srcmac 5"; do
+	for policy in "layer2 0" "layer3+4 1" "layer2+3 2" "encap2+3 3" "encap3+4 4" \
+		"vlan+srcmac 5"; do
 		echo "${policy% *}" > $BT_SYSFS/xmit_hash_policy || return 1
 		[[ $(< $BT_SYSFS/xmit_hash_policy) == "$policy" ]] || return 1
 	done
@@ -117,7 +118,8 @@ bt_up balance-xor layer2 || die "no links"
 check "the module in use knows the policy's files" masked_files
 check "sysfs: by name" by_sysfs cpu-bound
 check "sysfs: by number" by_sysfs 6
-check "shown in /proc/net/bonding" grep -q "Transmit Hash Policy: cpu-bound (6)" /proc/net/bonding/bt0
+check "shown in /proc/net/bonding" \
+	grep -q "Transmit Hash Policy: cpu-bound (6)" /proc/net/bonding/bt0
 check "every stock policy can still be set and shows its number" stock_policies
 check "an unknown number and an unknown name are refused" unknown_refused
 check "under a stock policy our counters stand still" stock_counts_nothing
@@ -130,6 +132,7 @@ fi
 check "mode balance-rr ignores it and works" round_robin_works
 check "module parameter: by name" by_parameter
 check "module parameter: a wrong name is refused" bad_parameter_refused
-check "the module still answers to its alias" grep -q "^alias rtnl-link-bond bonding" "/lib/modules/$(uname -r)/modules.alias"
+check "the module still answers to its alias" \
+	grep -q "^alias rtnl-link-bond bonding" "/lib/modules/$(uname -r)/modules.alias"
 check "dmesg is clean" dmesg_clean
 ktap_finished

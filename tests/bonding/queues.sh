@@ -40,7 +40,8 @@ up()
 	for k in 0 1; do
 		ip link add "mq$k" numtxqueues 4 type dummy || return 1
 		for ((queue = 0; queue < 4; queue++)); do
-			printf '%x' $((1 << queue)) > "/sys/class/net/mq$k/queues/tx-$queue/xps_cpus" || return 1
+			printf '%x' $((1 << queue)) \
+				> "/sys/class/net/mq$k/queues/tx-$queue/xps_cpus" || return 1
 		done
 		tc qdisc add dev "mq$k" root handle 1: mq || return 1
 		ip link set "mq$k" up

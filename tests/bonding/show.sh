@@ -21,7 +21,8 @@ says()
 
 	text=$(corelane bond show bt0 | tr -s ' ' | sed 's/^ //; s/ $//') || return 1
 	for line; do
-		grep -qFx -- "$line" <<< "$text" || { echo "# no \"$line\" in:"; sed 's/^/# /' <<< "$text"; return 1; }
+		grep -qFx -- "$line" <<< "$text" ||
+			{ echo "# no \"$line\" in:"; sed 's/^/# /' <<< "$text"; return 1; }
 	done
 }
 
@@ -31,14 +32,16 @@ json()
 	local text
 
 	text=$(corelane bond show --json bt0) || return 1
-	jq -e "$1" <<< "$text" > /dev/null || { echo "# not so: $1"; jq -c . <<< "$text" | sed 's/^/# /'; return 1; }
+	jq -e "$1" <<< "$text" > /dev/null ||
+		{ echo "# not so: $1"; jq -c . <<< "$text" | sed 's/^/# /'; return 1; }
 }
 
 by_hash()
 {
 	says "bt0: mode balance-xor, transmit policy cpu-bound" "cpu slave why" \
 		"0 by hash hash" "1 by hash hash" "2 by hash hash" "3 by hash hash" &&
-		json '.[0] | .bond == "bt0" and .mode == "balance-xor" and .policy == "cpu-bound"' &&
+		json '.[0] | .bond == "bt0" and .mode == "balance-xor" and
+			.policy == "cpu-bound"' &&
 		json '[.[0].cpus[0:4][] | "\(.cpu) \(.slave) \(.why)"] ==
 			["0 null hash", "1 null hash", "2 null hash", "3 null hash"]'
 }
@@ -50,7 +53,8 @@ by_mask()
 	says "0 cb2 mask" "1 cb3 mask" "2 cb3 mask" "3 by hash hash" &&
 		json '[.[0].cpus[0:4][] | "\(.cpu) \(.slave) \(.why)"] ==
 			["0 cb2 mask", "1 cb3 mask", "2 cb3 mask", "3 null hash"]' &&
-		json '[.[0].slaves[] | "\(.name) \(.tx_cpus)"] == ["cb0 ", "cb1 ", "cb2 0", "cb3 1-2"]'
+		json '[.[0].slaves[] | "\(.name) \(.tx_cpus)"] ==
+			["cb0 ", "cb1 ", "cb2 0", "cb3 1-2"]'
 }
 
 # The counters are the kernel's, packet for packet: nothing is sent meanwhile.
@@ -60,7 +64,8 @@ counters()
 
 	bt_send 1 10 || return 1
 	(($(bt_cell cb3 1 local) >= 10)) || return 1
-	row="cb3 up 1-2 $(bt_sum cb3 local) $(bt_sum cb3 remote) $(bt_sum cb3 fallback) $(bt_sum cb3 held)"
+	row="cb3 up 1-2 $(bt_sum cb3 local) $(bt_sum cb3 remote)"
+	row+=" $(bt_sum cb3 fallback) $(bt_sum cb3 held)"
 	says "$row" && json ".[0].slaves[3].packets_per_cpu[\"1\"].local == $(bt_cell cb3 1 local)"
 }
 
@@ -68,7 +73,8 @@ unusable()
 {
 	ip -n peer link set cp2 down
 	bt_wait_links 3 && says "0 by hash fallback: cb2 is not usable" "1 cb3 mask" &&
-		json '.[0].cpus[0].why == "fallback" and .[0].cpus[0].slave == "cb2" and .[0].slaves[2].link == "down"'
+		json '.[0].cpus[0].why == "fallback" and .[0].cpus[0].slave == "cb2" and
+			.[0].slaves[2].link == "down"'
 }
 
 not_in_use()
@@ -84,7 +90,8 @@ refused()
 
 	shift 2
 	error=$(corelane bond "$@" 2>&1 > /dev/null) || status=$?
-	[[ $status == "$want" && $error == *"$text"* ]] || { echo "# status $status: $error"; return 1; }
+	[[ $status == "$want" && $error == *"$text"* ]] ||
+		{ echo "# status $status: $error"; return 1; }
 }
 
 ktap_print_header

@@ -104,7 +104,8 @@ pc_conns() { pc_cli taskset -c "$1" percore_peer conns "$PC_VIP" 80 "$2"; }
 pc_talk()
 {
 	# shellcheck disable=SC2086  # PC_TASKSET is a command's words
-	coproc TALK { exec ip netns exec pc-cli ${PC_TASKSET:-} percore_peer talk "$PC_VIP" 80 "$@" 2>&1; }
+	coproc TALK { exec ip netns exec pc-cli ${PC_TASKSET:-} \
+		percore_peer talk "$PC_VIP" 80 "$@" 2>&1; }
 	# shellcheck disable=SC2153  # bash sets TALK_PID
 	TALK_TO=${TALK[1]} TALK_FROM=${TALK[0]} TALK_ID=$TALK_PID
 	read -r -t 10 REPLY <&"$TALK_FROM" || REPLY=silence

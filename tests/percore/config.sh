@@ -41,7 +41,8 @@ many()
 		pc_srv corelane nat add "10.9.1.$i:80" --cpus 0-3 || return 1
 	done
 	[[ $(pc_srv corelane nat show --json | jq '.services | length') == $((n + 1)) ]] || return 1
-	[[ $(pc_srv corelane nat stats --json | jq '.stats | length') == $(((n + 1) * 4)) ]] || return 1
+	[[ $(pc_srv corelane nat stats --json | jq '.stats | length') == $(((n + 1) * 4)) ]] ||
+		return 1
 	for ((i = 1; i <= n; i++)); do
 		pc_srv corelane nat del "10.9.1.$i:80" || return 1
 	done
@@ -86,11 +87,16 @@ add "a broadcast VIP" "vip4 255.255.255.255" 255.255.255.255:80 --cpus 0
 add "a CPU that does not exist" "CPU 4000 does not exist" "$vip:81" --cpus 4000 --ports 9000
 add "a CPU twice" "CPU 1 has two lanes" "$vip:81" --cpus 1,2,1 --ports 9000
 add "private port 0" "port 0 of CPU 0 is no port" "$vip:81" --cpus 0 --ports 0
-add "a private port twice" "port 9000 is used twice: by CPU 0 and CPU 1" "$vip:81" --cpus 0-1 --ports 9000+0
-add "the public port as a private one" "port 81 of CPU 1 is the service's own port" "$vip:81" --cpus 1 --ports 81
-add "another service's public port" "port 80 of CPU 0 belongs to service $vip:80" "$vip:81" --cpus 0 --ports 80
-add "another service's private port" "port 8016 of CPU 0 belongs to service $vip:80" "$vip:81" --cpus 0 --ports 8016
-add "a private port as a public one" "port 8016 is a private port of service $vip:80" "$vip:8016" --cpus 0 --ports 9000
+add "a private port twice" "port 9000 is used twice: by CPU 0 and CPU 1" \
+	"$vip:81" --cpus 0-1 --ports 9000+0
+add "the public port as a private one" "port 81 of CPU 1 is the service's own port" \
+	"$vip:81" --cpus 1 --ports 81
+add "another service's public port" "port 80 of CPU 0 belongs to service $vip:80" \
+	"$vip:81" --cpus 0 --ports 80
+add "another service's private port" "port 8016 of CPU 0 belongs to service $vip:80" \
+	"$vip:81" --cpus 0 --ports 8016
+add "a private port as a public one" "port 8016 is a private port of service $vip:80" \
+	"$vip:8016" --cpus 0 --ports 9000
 add "a VIP twice" "$vip:80 has a service already" "$vip:80" --cpus 0 --ports 9000
 refused "deleting what is not there" "$vip:81 has no service" corelane nat del "$vip:81"
 

@@ -65,7 +65,8 @@ error_out()
 	local before out
 
 	before=$(pc_stat icmp)
-	pc_srv iptables -I INPUT -p tcp --dport 8000:8048 -j REJECT --reject-with icmp-port-unreachable || return 1
+	pc_srv iptables -I INPUT -p tcp --dport 8000:8048 -j REJECT \
+		--reject-with icmp-port-unreachable || return 1
 	out=$(pc_conns 1 1) || true
 	pc_srv iptables -F INPUT
 	ktap_print_msg "$out"
@@ -114,7 +115,8 @@ track()
 	RULES
 }
 
-packets() { pc_srv nft -j list counter ip pc "$1" | jq '.nftables[] | .counter? // empty | .packets'; }
+packets() { pc_srv nft -j list counter ip pc "$1" |
+	jq '.nftables[] | .counter? // empty | .packets'; }
 
 # With connection tracking on: nothing invalid, nothing tracked, from a client
 # outside, one on the server, and with errors under way. To be sure that the

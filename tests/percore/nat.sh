@@ -70,8 +70,10 @@ time_wait()
 	lane=$REPLY
 	pc_say close
 	pc_hang_up
-	pc_srv ss -Htn state time-wait | grep -q :45001 || { ktap_print_msg "no TIME_WAIT"; return 1; }
-	PC_TASKSET="taskset -c $(((lane - 8000) / 16 ^ 1))" pc_talk 45001 || { ktap_print_msg "again: $REPLY"; return 1; }
+	pc_srv ss -Htn state time-wait | grep -q :45001 ||
+		{ ktap_print_msg "no TIME_WAIT"; return 1; }
+	PC_TASKSET="taskset -c $(((lane - 8000) / 16 ^ 1))" pc_talk 45001 ||
+		{ ktap_print_msg "again: $REPLY"; return 1; }
 	pc_say again
 	pc_hang_up
 	ktap_print_msg "lane $lane, then $REPLY"
@@ -124,7 +126,8 @@ tiny_fragments()
 	[[ $tiny == 0 ]]
 }
 
-hidden() { pc_srv nft -j list chain ip pc in | jq '[.nftables[] | .rule? // empty | .expr[] | .counter? // empty | .packets] | add'; }
+hidden() { pc_srv nft -j list chain ip pc in |
+	jq '[.nftables[] | .rule? // empty | .expr[] | .counter? // empty | .packets] | add'; }
 
 syn_cookies()
 {

@@ -41,7 +41,8 @@ slots_run_out()
 	load "$1" --ioengine=psync --rw=randwrite --numjobs=80 || return 1
 	echo 4100 > "$CONFIG/hard/latency_ns"
 	echo 1000 > "/sys/class/pollnvme/${1%n1}/spin_limit_us"
-	ktap_print_msg "$(grep -H . /sys/block/"$1"/pollnvme_stats/* | sed 's/.*stats.//' | tr '\n' ' ')"
+	ktap_print_msg "$(grep -H . /sys/block/"$1"/pollnvme_stats/* |
+		sed 's/.*stats.//' | tr '\n' ' ')"
 	[[ $(pn_stat "$1" slot_waits) -gt 0 && $(pn_stat "$1" sleeps) -gt 0 &&
 		$(pn_stat "$1" writes) -gt $before && $(pn_stat "$1" errors) -eq 0 ]]
 }

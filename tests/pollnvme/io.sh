@@ -32,7 +32,8 @@ discarded_reads_zero()
 {
 	dd if=/dev/urandom of="/dev/$1" bs=1M count=2 oflag=direct 2> /dev/null || return 1
 	blkdiscard -z -o 524288 -l 1048576 "/dev/$1" || return 1
-	[[ -z $(dd if="/dev/$1" bs=512k skip=1 count=2 iflag=direct 2> /dev/null | tr -d '\0' | head -c 1) ]]
+	[[ -z $(dd if="/dev/$1" bs=512k skip=1 count=2 iflag=direct 2> /dev/null |
+		tr -d '\0' | head -c 1) ]]
 }
 
 counters_right()
