@@ -34,19 +34,34 @@ bt_down()
 	return 0
 }
 
-# bt_up MODE POLICY: build it all, neighbours known, no IPv6 chatter
+# bt_neighbours: each end knows the other's address for good
+bt_neighbours()
+{
+	local far
+
+	far=$(ip netns exec peer cat /sys/class/net/br0/address)
+	ip neigh replace $BT_PEER lladdr "$far" dev bt0 nud permanent
+	ip -n peer neigh replace $BT_HERE lladdr "$(cat /sys/class/net/bt0/address)" \
+		dev br0 nud permanent
+}
+
+# bt_up MODE POLICY [PEER-MODE]: build it all, neighbours known, no IPv6 chatter
 bt_up()
 {
 	local k
 
 	bt_down
 	ip netns add peer
-	ip netns exec peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	ip netns exec peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+		net.ipv6.conf.default.disable_ipv6=1
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	ip -n peer link set lo up
-	ip -n peer link add br0 type bond mode balance-xor xmit_hash_policy layer3+4 miimon 50
+	ip -n peer link add br0 type bond mode "${3:-balance-xor}" \
+		xmit_hash_policy layer3+4 miimon 50
 	ip link add bt0 type bond mode "$1" miimon 50
 	echo "$2" > $BT_SYSFS/xmit_hash_policy
+	[[ ${3:-} != 802.3ad ]] || ip -n peer link set br0 type bond lacp_rate fast
+	[[ $1 != 802.3ad ]] || ip link set bt0 type bond lacp_rate fast ad_select count
 	for ((k = 0; k < BT_CABLES; k++)); do
 		ip link add "cb$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" type veth \
 			peer name "cp$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" netns peer
@@ -57,8 +72,7 @@ bt_up()
 	ip link set bt0 up
 	ip -n peer addr add $BT_PEER/24 dev br0
 	ip addr add $BT_HERE/24 dev bt0
-	ip neigh replace $BT_PEER lladdr "$(ip netns exec peer cat /sys/class/net/br0/address)" dev bt0 nud permanent
-	ip -n peer neigh replace $BT_HERE lladdr "$(cat /sys/class/net/bt0/address)" dev br0 nud permanent
+	bt_neighbours
 	bt_wait_links "$BT_CABLES"
 }
 
@@ -75,10 +89,11 @@ bt_bind()
 # bt_wait_links N: until N slaves of bt0 are up (10 s)
 bt_wait_links()
 {
-	local i
+	local i up
 
 	for ((i = 0; i < 100; i++)); do
-		[[ $(cat /sys/class/net/cb*/bonding_slave/mii_status | grep -c '^up$') != "$1" ]] || return 0
+		up=$(cat /sys/class/net/cb*/bonding_slave/mii_status | grep -c '^up$')
+		[[ $up != "$1" ]] || return 0
 		sleep 0.1
 	done
 	echo "# slaves up: $(cat /sys/class/net/cb*/bonding_slave/mii_status | tr '\n' ' ')"
@@ -98,7 +113,8 @@ bt_sum()
 {
 	awk -v name="$2" '
 		NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
-		{ sum += $column[name] } END { print sum + 0 }' "/sys/class/net/$1/bonding_slave/tx_cpu_stats"
+		{ sum += $column[name] } END { print sum + 0 }' \
+		"/sys/class/net/$1/bonding_slave/tx_cpu_stats"
 }
 
 # bt_packets SLAVE: packets that the device itself says it has sent

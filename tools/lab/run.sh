@@ -94,6 +94,20 @@ mkdir -p "$results"
 results=$(cd "$results" && pwd)
 rm -f "$results"/{status,console.log,dmesg.log}
 
+# The kernel's own tests of bonding, as its source has them.
+selftests_add()
+{
+	local tree tests=tools/testing/selftests
+
+	for tree in "$CORELANE_CACHE"/src/linux-source-*/; do
+		[[ $(cat "$tree/.corelane-release" 2> /dev/null) == "$release" ]] || continue
+		mkdir -p "$work/overlay/corelane/kselftest"
+		# 6.1 has no net/lib.sh
+		(cd "$tree/$tests" && find drivers/net/bonding net/lib.sh net/forwarding/lib.sh -print0 2> /dev/null |
+			cpio -0 -pdm --quiet "$work/overlay/corelane/kselftest") || true
+	done
+}
+
 mkdir -p "$work/overlay/corelane"
 {
 	printf 'script=%q\n' "$1"
@@ -101,6 +115,7 @@ mkdir -p "$work/overlay/corelane"
 	[[ $# -eq 1 ]] || printf ' %q' "${@:2}"
 	printf ')\n'
 } > "$work/overlay/corelane/job"
+selftests_add
 image_make "$release" "$work"
 
 # What QEMU is to run; simulate.sh and machine.sh fill these in.

@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# No regression: the kernel's own bonding selftests come to the same verdict
+# with our module as with the stock one, and the module goes by the same name,
+# aliases and parameters. The programs are those of the booted kernel's source,
+# put beside this folder when the guest is made.
+
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+need_cmd ip bridge tc jq tcpdump ping modprobe depmod modinfo unshare
+PROGRAMS=/corelane/kselftest/drivers/net/bonding
+MODULES=/lib/modules/$(uname -r)
+OURS=$MODULES/updates/bonding.ko
+STOCK=$MODULES/kernel/drivers/net/bonding/bonding.ko
+WORK=$(mktemp -d)
+[[ -r $PROGRAMS/Makefile ]] || skip "not in the lab: no selftests of this kernel"
+[[ -f $OURS && -f $STOCK ]] || skip "needs our module and the stock one"
+
+cleanup()
+{
+	[[ ! -f $WORK/bonding.ko ]] || mv "$WORK/bonding.ko" "$OURS"
+	modprobe -r bonding
+	depmod
+	rm -rf "$WORK"
+}
+trap cleanup EXIT
+
+# use ours|stock: what modprobe and the kernel will find from now on
+use()
+{
+	modprobe -r bonding
+	if [[ $1 == stock && -f $OURS ]]; then
+		mv "$OURS" "$WORK/bonding.ko"
+	elif [[ $1 == ours && ! -f $OURS ]]; then
+		mv "$WORK/bonding.ko" "$OURS"
+	else
+		return 0
+	fi
+	depmod
+}
+
+# parts PROGRAM: the tests it consists of, each of which it can run alone
+parts()
+{
+	# shellcheck disable=SC1090  # the list alone is read of the program
+	(
+		ALL_TESTS=
+		. <(sed -n '/^ALL_TESTS="/,/"$/p' "$PROGRAMS/$1")
+		echo "${ALL_TESTS:-all}"
+	)
+}
+
+# run WHOSE PROGRAM PART: in a network of its own, so that several can run at
+# once, and as kselftest does from its own folder
+run()
+{
+	local log=$WORK/$2.$3.$1 status=0
+
+	[[ $3 == all ]] || local -x TESTS=$3
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	unshare --net --mount bash -c '
+		mount -t tmpfs run /run/netns && mount -t sysfs sys /sys && ip link set lo up
+		cd "$1" &&
+			exec timeout 540 "./$2"' bash "$PROGRAMS" "$2" \
+		> "$log" 2>&1 < /dev/null || status=$?
+	case $status in
+	0) echo pass ;;
+	4) echo skip ;;
+	*) echo "fail ($status)" ;;
+	esac > "$log.verdict"
+}
+
+# run_all WHOSE PROGRAM...: those that take the module away one by one, the
+# others a few at a time, the long ones first
+run_all()
+{
+	local whose=$1 program part
+
+	shift
+	use "$whose"
+	for program; do
+		grep -q 'modprobe -r' "$PROGRAMS/$program" || continue
+		run "$whose" "$program" all
+	done
+	modprobe bonding max_bonds=0
+	# a module that is not the kernel's own taints it, and says so
+	[[ $whose == ours && -n $(< /sys/module/bonding/taint) ]] ||
+		[[ $whose == stock && -z $(< /sys/module/bonding/taint) ]] ||
+			die "not the module $whose"
+	for program in $(cd "$PROGRAMS" && ls -S "$@"); do
+		! grep -q 'modprobe -r' "$PROGRAMS/$program" || continue
+		for part in $(parts "$program"); do
+			while (($(jobs -rp | wc -l) >= 4)); do
+				sleep 0.2
+			done
+			run "$whose" "$program" "$part" &
+		done
+	done
+	wait
+}
+
+# verdict WHOSE PROGRAM: pass only when each part does, fail when one does
+verdict()
+{
+	sort "$WORK/$2".*."$1.verdict" | head -n 1
+}
+
+# told WHOSE PROGRAM: what it said, unless it passed
+told()
+{
+	[[ $(verdict "$1" "$2") == pass ]] || sed "s/^/#   $1: /" "$WORK/$2".*."$1" | tail -n 15
+}
+
+# alike PROGRAM: what passes with ours cannot be better with the stock module;
+# for what does not, the stock module has been asked
+alike()
+{
+	[[ $(verdict ours "$1") != pass ]] || return 0
+	echo "# $1: ours $(verdict ours "$1"), stock $(verdict stock "$1")"
+	told ours "$1"
+	told stock "$1"
+	[[ $(verdict ours "$1") == "$(verdict stock "$1")" ]]
+}
+
+# same FIELD: modinfo says the same of both
+same()
+{
+	diff <(modinfo -F "$1" "$STOCK" | sort) <(modinfo -F "$1" "$OURS" | sort) | sed 's/^/# /'
+	((PIPESTATUS[0] == 0))
+}
+
+in_updates()
+{
+	[[ $(modinfo -n bonding) == "$(readlink -f "$OURS")" ]] ||
+		[[ $(modinfo -n bonding) -ef $OURS ]] || return 1
+	[[ $(modinfo -n rtnl-link-bond) -ef $OURS ]]
+}
+
+# TEST_PROGS of the Makefile, which may go over several lines
+mapfile -t programs < <(sed -n '/^TEST_PROGS/,/[^\\]$/p' "$PROGRAMS/Makefile" |
+	grep -oE '[[:alnum:]_-]+\.sh')
+
+ktap_print_header
+ktap_set_plan $((5 + ${#programs[@]}))
+dmesg_mark
+check "modprobe finds ours, by name and by alias" in_updates
+check "same name" same name
+check "same aliases" same alias
+check "same parameters, described alike" same parm
+begun=$SECONDS
+run_all ours "${programs[@]}"
+again=()
+for program in "${programs[@]}"; do
+	[[ $(verdict ours "$program") == pass ]] || again+=("$program")
+done
+[[ ${#again[@]} == 0 ]] || run_all stock "${again[@]}"
+echo "# $((SECONDS - begun)) s; also with the stock module: ${again[*]:-none}"
+for program in "${programs[@]}"; do
+	check "$program: as with the stock module" alike "$program"
+done
+use ours
+check "dmesg is clean" dmesg_clean
+ktap_finished
