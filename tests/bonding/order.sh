@@ -43,9 +43,11 @@ unequal()
 
 	for ((k = 0; k < BT_CABLES; k++)); do
 		if [[ $1 == tcp ]]; then
-			tc qdisc replace dev "cb$k" root netem delay $((1 + 7 * (k % 2)))ms limit 10000 || return 1
+			tc qdisc replace dev "cb$k" root \
+				netem delay $((1 + 7 * (k % 2)))ms limit 10000 || return 1
 		else
-			tc qdisc replace dev "cb$k" root tbf rate $((5 + 75 * (k % 2)))mbit burst 5k latency 900ms || return 1
+			tc qdisc replace dev "cb$k" root \
+				tbf rate $((5 + 75 * (k % 2)))mbit burst 5k latency 900ms || return 1
 		fi
 	done
 }
@@ -91,7 +93,8 @@ flow()
 	wait "$pid" || return 1
 	reordered=$(awk '{ print $4 }' "$WORK/got")
 	[[ $1 == udp ]] || reordered=$(($(ofo) - before))
-	echo "# $1: $(< "$WORK/got"), $reordered out of order; $(total local) local, $(total held) held"
+	echo "# $1: $(< "$WORK/got"), $reordered out of order;" \
+		"$(total local) local, $(total held) held"
 	[[ $(awk '{ print $2 }' "$WORK/got") == "$PACKETS" ]]
 }
 

@@ -64,7 +64,8 @@ bt_up()
 	[[ $1 != 802.3ad ]] || ip link set bt0 type bond lacp_rate fast ad_select count
 	for ((k = 0; k < BT_CABLES; k++)); do
 		ip link add "cb$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" type veth \
-			peer name "cp$k" numtxqueues "$BT_QUEUES" numrxqueues "$BT_QUEUES" netns peer
+			peer name "cp$k" numtxqueues "$BT_QUEUES" \
+			numrxqueues "$BT_QUEUES" netns peer
 		ip link set "cb$k" master bt0
 		ip -n peer link set "cp$k" master br0
 	done

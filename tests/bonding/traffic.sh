@@ -50,7 +50,8 @@ clients()
 
 none_lost()
 {
-	grep -Eq "^Complete requests: +$1$" "$WORK/ab" && grep -Eq "^Failed requests: +0$" "$WORK/ab" && return 0
+	grep -Eq "^Complete requests: +$1$" "$WORK/ab" &&
+		grep -Eq "^Failed requests: +0$" "$WORK/ab" && return 0
 	sed 's/^/# /' "$WORK/ab"
 	return 1
 }
@@ -85,8 +86,9 @@ unequal()
 	local k
 
 	for ((k = 0; k < BT_CABLES; k++)); do
-		tc qdisc add dev "cb$k" root tbf rate $((20 + 40 * (k % 2)))mbit burst 20k latency 400ms || return 1
-		echo 1 | ip netns exec peer tee "/sys/class/net/cp$k/queues/rx-0/rps_cpus" > /dev/null
+		tc qdisc add dev "cb$k" root \
+			tbf rate $((20 + 40 * (k % 2)))mbit burst 20k latency 400ms || return 1
+		ip netns exec peer tee "/sys/class/net/cp$k/queues/rx-0/rps_cpus" <<< 1 > /dev/null
 	done
 }
 
