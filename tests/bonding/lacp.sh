@@ -8,6 +8,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=topology.sh
 . "$(dirname "$0")/topology.sh"
+# shellcheck source=storm.sh
+. "$(dirname "$0")/storm.sh"
 # shellcheck disable=SC2034  # read by the lab's topology
 TOPO_CLIENTS=1
 [[ -r /corelane/lab/topology.sh ]] || skip "not in the lab"
@@ -18,6 +20,7 @@ need_cmd ip taskset ping
 LANES=4
 cleanup()
 {
+	storm_end
 	topo_down
 }
 trap cleanup EXIT
@@ -77,8 +80,36 @@ lane_up()
 	send 2 && (($(bt_cell srv2 2 local) - before >= 10))
 }
 
+# passed: what went through srv2, ours and all that the device sent
+passed()
+{
+	echo "$(($(bt_sum srv2 local) + $(bt_sum srv2 remote))) $(bt_packets srv2)"
+}
+
+# The switch stops speaking LACP on a lane whose link stays, while all CPUs send:
+# once that is noticed nothing but our own LACPDUs goes there.
+silent_lane()
+{
+	local before after own
+
+	storm_start bond0 || return 1
+	ip -n sw link set sw2 nomaster && ip -n sw link set sw2 up && aggregated 3 || return 1
+	[[ $(< /sys/class/net/srv2/bonding_slave/mii_status) == up ]] || return 1
+	sleep 0.5
+	read -ra before <<< "$(passed)"
+	sleep 3
+	read -ra after <<< "$(passed)"
+	echo "# in 3 s: ours $((after[0] - before[0])), all $((after[1] - before[1])) packets"
+	((after[0] == before[0] && after[1] - before[1] <= 20)) || return 1
+	ip -n sw link set sw2 down && ip -n sw link set sw2 master bond0 && aggregated 4 || return 1
+	own=$(bt_cell srv2 2 local)
+	sleep 1
+	storm_stop
+	(($(bt_cell srv2 2 local) > own + 10))
+}
+
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 6
 topo_names
 [[ -e /sys/class/net/srv$((LANES - 1)) ]] || skip "needs $LANES lanes"
 dmesg_mark
@@ -95,5 +126,10 @@ topo_neighbours
 check "each CPU sends by its own lane" local_map
 check "a lane down: its CPU falls back to the others" lane_down
 check "the lane back: its CPU has it again" lane_up
+if modprobe -q pktgen; then
+	check "the switch leaves a lane under a storm: nothing of ours goes there" silent_lane
+else
+	ktap_test_skip "the switch leaves a lane under a storm # no pktgen"
+fi
 check "dmesg is clean" dmesg_clean
 ktap_finished
