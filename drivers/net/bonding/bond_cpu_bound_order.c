@@ -35,8 +35,8 @@
 
 #define BOND_CPU_BOUND_SLOT_MASK	(BOND_CPU_BOUND_SLOTS - 1)
 
-/* In the table: the slot and the rest of the hash. 32,768 entries, 128 KiB:
- * of 1,000 flows that are under way at once, 15 share an entry.
+/* In the table: the slot and the rest of the hash. 32,768 entries, 128 KiB: of
+ * 1,000 flows that are under way at once, 30 share an entry with another.
  */
 #define BOND_CPU_BOUND_FLOWS_BITS	15
 #define BOND_CPU_BOUND_FLOWS		BIT(BOND_CPU_BOUND_FLOWS_BITS)

@@ -29,7 +29,8 @@
  * @candidate: slot of the slave that may take the CPU over
  * @credit: how far @candidate is ahead
  *
- * Written by its CPU alone, softirqs disabled, but for a slot's clearing.
+ * Written by its CPU alone, softirqs disabled, but for a slot's clearing. That
+ * and its readers elsewhere need no order, only whole bytes.
  */
 struct bond_cpu_bound_vote {
 	u8 owner;
@@ -50,14 +51,16 @@ struct bond_cpu_bound_vote {
 static inline void bond_cpu_bound_vote(struct bond_cpu_bound_vote *vote,
 				       u8 slot)
 {
-	if (slot == vote->candidate && slot != vote->owner) {
+	u8 owner = READ_ONCE(vote->owner);
+
+	if (slot == READ_ONCE(vote->candidate) && slot != owner) {
 		if (++vote->credit < BOND_CPU_BOUND_CREDIT)
 			return;
 		WRITE_ONCE(vote->owner, slot);
 		vote->credit = 0;
 	} else if (vote->credit > 2) {
 		vote->credit -= 2;
-	} else if (slot != vote->owner) {
+	} else if (slot != owner) {
 		WRITE_ONCE(vote->candidate, slot);
 		vote->credit = 1;
 	} else if (vote->credit) {
