@@ -5,9 +5,12 @@
 # set up is in tools/lab/guest/rows.sh.  Sourced.
 
 # shellcheck disable=SC2034  # for those who source this file
-ALL_ROWS=(ordinary bond-rr bond-l34 nft reuseport-l34 nft-cpu nft-tuned redirect reuseport lanes lanes-tuned)
+ALL_ROWS=(ordinary bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf
+	nft-cpu nft-tuned redirect reuseport lanes lanes-tuned)
 # Rows that a stock kernel serves
-STOCK_ROWS=(ordinary bond-rr bond-l34 nft reuseport-l34)
+STOCK_ROWS=(ordinary bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf)
+# Rows that differ in how they send, and in nothing else
+BONDING_ROWS=(reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf reuseport)
 DEFAULT_ROWS_SIM=ordinary,bond-l34,reuseport,lanes
 DEFAULT_ROWS_WALL=ordinary,bond-l34,lanes
 
@@ -24,6 +27,12 @@ nft            the same bond; a lighttpd per core, nftables sends each core's
                packets to its own, without connection tracking
 reuseport-l34  the same bond; a listening socket per core (SO_REUSEPORT and
                SO_INCOMING_CPU), so for servers that take one
+reuseport-rr   the same servers behind bonding balance-rr
+reuseport-team the same servers behind a team, mode loadbalance, whose hash is
+               the sending CPU's number (classic BPF)
+reuseport-skbedit  the same behind the stock bond with a queue_id a slave, which
+               tc chooses by the CPU: classic BPF and the action skbedit
+reuseport-bpf  the same, the queue written by one BPF program
 
 With our bonding (xmit_hash_policy=cpu-bound):
 nft-cpu        nft, sending by CPU

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The rows of the connection-rate bench: how each way to run a server is set
-# up.  Sourced by bench.sh, after topology.sh and web.sh.  row_NAME CORES
+# up.  Sourced by bench.sh, after cables.sh and web.sh.  row_NAME CORES
 # builds it and fails if any part is not as it should be; row_down undoes it.
 #
 # Private ports start at PORT_BASE.  Ports next to each other share cache lines
@@ -21,44 +21,6 @@ bench_prepare()
 	sysctl -qw net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=8192 \
 		net.ipv4.tcp_max_tw_buckets=262144 net.core.netdev_max_backlog=8192
 	web_root "$WWW"
-}
-
-# bonding_is stock|ours: have that bonding module loaded
-bonding_is()
-{
-	local dir
-
-	dir=/lib/modules/$(uname -r)
-	! grep -q '^bonding ' /proc/modules || rmmod bonding
-	modprobe -q tls || true
-	case $1 in
-	stock) insmod "$dir/kernel/drivers/net/bonding/bonding.ko" max_bonds=0 ;;
-	ours) insmod "$dir/updates/bonding.ko" max_bonds=0 ;;
-	esac
-}
-
-# The cable side, common to the rows with a bond
-bonded() # N MODE [POLICY]
-{
-	topo_switch "$1" || return 1
-	topo_server "$1" "$2" ${3:+xmit_hash_policy "$3"} || return 1
-	[[ -z ${3:-} || $(cat /sys/class/net/bond0/bonding/xmit_hash_policy) == "$3 "* ]] || return 1
-	topo_irqs "$1" || return 1
-	topo_carrier bond0 && topo_carrier bond0 ip netns exec sw || return 1
-	topo_neighbours
-	topo_warm
-}
-
-# Our bonding, each CPU sending by its own NIC
-bonded_by_cpu() # N
-{
-	local k
-
-	bonding_is ours || return 1
-	bonded "$1" balance-xor cpu-bound || return 1
-	for ((k = 0; k < $1; k++)); do
-		echo "$k" > "/sys/class/net/srv$k/bonding_slave/tx_cpus" || return 1
-	done
 }
 
 # One server on all cores, one listening socket
@@ -179,14 +141,36 @@ reuseport()
 	listening "$1" 80
 }
 
-row_reuseport()
+# One way to receive and to serve, as many ways to send: the rows of the
+# bonding bench
+row_reuseport_rr()
 {
-	bonded_by_cpu "$1" && reuseport "$1"
+	bonding_is stock && bonded "$1" balance-rr && reuseport "$1"
 }
 
 row_reuseport_l34()
 {
 	bonding_is stock && bonded "$1" balance-xor layer3+4 && reuseport "$1"
+}
+
+row_reuseport_team()
+{
+	teamed "$1" && reuseport "$1"
+}
+
+row_reuseport_skbedit()
+{
+	bonded_by_queue "$1" && queue_by_skbedit "$1" && reuseport "$1"
+}
+
+row_reuseport_bpf()
+{
+	bonded_by_queue "$1" && queue_by_program && reuseport "$1"
+}
+
+row_reuseport()
+{
+	bonded_by_cpu "$1" && reuseport "$1"
 }
 
 # A lane per core: NIC, interrupt, listener, server, transmit NIC
@@ -228,12 +212,12 @@ row_modules()
 	local dir module
 
 	dir=/lib/modules/$(uname -r)
-	for module in bonding percore nf_tables nf_conntrack; do
+	for module in bonding percore nf_tables nf_conntrack team cls_bpf; do
 		! grep -q "^$module " /proc/modules ||
 			echo "$module $(modprobe --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | tail -n 1)"
 	done | case $row in
 	# which of the two is a matter of the row, not of modprobe
-	ordinary | nft | *-rr | *-l34) sed "s|^bonding .*|bonding $dir/kernel/drivers/net/bonding/bonding.ko|" ;;
+	ordinary | nft | *-rr | *-l34 | *-skbedit | *-bpf) sed "s|^bonding .*|bonding $dir/kernel/drivers/net/bonding/bonding.ko|" ;;
 	*) sed "s|^bonding .*|bonding $dir/updates/bonding.ko|" ;;
 	esac
 }
@@ -265,7 +249,7 @@ filters_out()
 
 	nft flush ruleset 2> /dev/null
 	for round in 1 2 3 4 5 6 7 8; do
-		mapfile -t modules < <(awk '$1 ~ /^(percore|x_tables|ip_tables|iptable_|xt_|nft_|nf_|nfnetlink)/ && $3 == 0 { print $1 }' /proc/modules)
+		mapfile -t modules < <(awk '$1 ~ /^(percore|x_tables|ip_tables|iptable_|xt_|nft_|nf_|nfnetlink|team|cls_|act_|sch_ingress)/ && $3 == 0 { print $1 }' /proc/modules)
 		[[ ${#modules[@]} -gt 0 ]] || break
 		rmmod "${modules[@]}"
 	done

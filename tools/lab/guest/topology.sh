@@ -98,6 +98,26 @@ topo_server()
 	ip addr add "$TOPO_VIP/24" dev bond0
 }
 
+# topo_team N: a team in its place, whose hash is the sending CPU's number
+topo_team()
+{
+	local n=$1 k address
+
+	# One address for all, which teamd would see to
+	address=$(cat /sys/class/net/srv0/address)
+	ip link add bond0 address "$address" type team || return 1
+	cpuhash team bond0 || return 1
+	for ((k = 0; k < n; k++)); do
+		ip link set "srv$k" master bond0 && ip link set "srv$k" address "$address" || return 1
+	done
+	ip link set bond0 up
+	ip addr add "$TOPO_VIP/24" dev bond0
+	# Without teamd it sends by ports whose link is down, too.
+	for ((k = 0; k < n; k++)); do
+		topo_carrier "srv$k" || return 1
+	done
+}
+
 # topo_carrier NETNS-PREFIX... DEV: wait until DEV is up (10 s)
 topo_carrier()
 {
@@ -133,13 +153,14 @@ topo_pin()
 	done
 }
 
-# topo_irqs N: NIC K's interrupts to core K, and the switch's to its own
+# topo_irqs N [CORES]: NIC K's interrupts to core K, those of more NICs than
+# cores in turn, and the switch's to its own
 topo_irqs()
 {
-	local k
+	local k cores=${2:-$1}
 
 	for ((k = 0; k < $1; k++)); do
-		topo_pin "srv$k" "$k" || return 1
+		topo_pin "srv$k" "$((k % cores))" || return 1
 		[[ -z $TOPO_SWITCH_FIRST ]] || topo_pin "sw$k" "$((TOPO_SWITCH_FIRST + k % TOPO_SWITCH_CPUS))" || return 1
 	done
 	[[ -z $TOPO_CLIENT_FIRST ]] ||
