@@ -16,11 +16,13 @@ usage()
 {
 	cat <<'EOF'
 usage: sudo scripts/bench.sh [options]
+       sudo scripts/bench.sh bonding [options]
 
 Boot a Debian kernel in QEMU with the topology of the flow-parallelism paper
 (one e1000e per lane, a link-aggregating switch, clients behind it), load our
 modules, and measure connections per second with ab over a growing number of
 server cores, for each row.  What is missing on this machine is installed first.
+"bonding" is a bench of its own, of ways to send: see "bench.sh bonding --help".
 
   --clock CLOCK    sim (default): simulated time, every guest core with a clock
                    and caches of its own, so that scaling shows; needs QEMU 10.
@@ -32,6 +34,10 @@ server cores, for each row.  What is missing on this machine is installed first.
   --kernel LINE    Debian kernel, 6.1 or 6.12 (default 6.12)
   --switch-hash H  what the switch spreads flows by: layer2+3 (default; other
                    than the server's own hash, as real switches) or layer3+4
+  --nics N         at least so many NICs where a row has more than one (default:
+                   as many as server cores)
+  --senders        sim: count after the repeats, at some cost to the run alone,
+                   which CPU sends by which NIC and who waits for locks
   --workers N      lighttpd workers per lane in rows with a server per core
                    (sim: 1; wall: 2)
   --file-size N    bytes of the file that is asked for (default 128)
@@ -55,16 +61,19 @@ on and with), table.txt, connections.svg.  Ctrl-C leaves nothing behind.
 EOF
 }
 
+[[ ${1:-} != bonding ]] || exec "$CORELANE_TOP/scripts/bench-bonding.sh" "${@:2}"
+
 clock=sim cores='' rows='' repeats=5 kernel=6.12 workers='' file_size=128 switch_hash=layer2+3
-window_ms='' seed=1 vary='' sim='' jobs=$(nproc) seconds='' quick=no
+nics=1 senders=no window_ms='' seed=1 vary='' sim='' jobs=$(nproc) seconds='' quick=no
 out='' setup=yes command_line="$0 $*"
 while [[ $# -gt 0 ]]; do
 	case $1 in
-	--clock | --cores | --rows | --repeats | --seconds | --kernel | --workers | --out | --switch-hash | \
+	--clock | --cores | --rows | --repeats | --seconds | --kernel | --workers | --out | --switch-hash | --nics | \
 	--file-size | --window-ms | --seed | --vary | --sim | --jobs)
 		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
 		option=${1#--}
 		declare "${option//-/_}=$2"; shift 2 ;;
+	--senders) senders=yes; shift ;;
 	--quick) quick=yes; shift ;;
 	--no-setup) setup=no; shift ;;
 	--list) list_rows; exit 0 ;;
@@ -98,12 +107,13 @@ check_options()
 {
 	local item limit=16
 
-	for item in repeats seconds workers file_size window_ms seed jobs; do
+	for item in repeats seconds workers file_size window_ms seed jobs nics; do
 		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
 	((seed + repeats <= 256)) || usage_error "--seed: seeds end at 255, repeats included"
 	[[ $clock != sim ]] || limit=32
 	check_points "$limit"
+	((nics <= limit)) || usage_error "--nics: at most $limit"
 	[[ $vary =~ ^[a-z0-9_,]*$ ]] || usage_error "--vary wants names of constants, not '$vary'"
 	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
 		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"
@@ -218,22 +228,23 @@ MAX_CPUS=100
 # start_lab JOB: its guest, in the background
 start_lab()
 {
-	local dir=$partial/job$1 max lab_options guest_options clients ports limit
+	local dir=$partial/job$1 max cables lab_options guest_options clients ports limit
 
 	max=$(tr , '\n' <<< "$cores" | sort -n | tail -n 1)
+	cables=$((max > nics ? max : nics))
 	# Two client cores a server core
 	clients=$((max * 2 > 4 ? max * 2 : 4))
 	guest_options=("points=${job_points[$1]}" "max_cores=$max" "clock=$clock" "repeats=$repeats" \
-		"workers=$workers" "size=$file_size" "switch_hash=$switch_hash")
+		"workers=$workers" "size=$file_size" "switch_hash=$switch_hash" "nics=$nics")
 	if [[ $clock == sim ]]; then
 		# A core for each of the switch's ports, and the script's.  A
 		# port needs a quarter of its core, a client a half, so many
 		# of them share.
-		ports=$((max > 16 ? (max + 1) / 2 : max))
+		ports=$((cables > 16 ? (cables + 1) / 2 : cables))
 		((clients + ports + max < MAX_CPUS)) || clients=$((MAX_CPUS - 1 - max - ports))
 		lab_options=(--clock sim --seed "$seed" --cpus "$((max + clients + ports + 1))" --sim "$NIC_OPTIONS${sim:+,$sim}")
-		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary")
-		limit=$((600 + ${#points[@]} * (120 + max * (repeats + vary_windows) * window_ms)))
+		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary" "senders=$senders")
+		limit=$((600 + ${#points[@]} * (120 + max * (repeats + vary_windows + 1) * window_ms)))
 	else
 		lab_options=(--cpus "$clients")
 		guest_options+=("seconds=$seconds")
@@ -241,7 +252,7 @@ start_lab()
 	fi
 	mkdir -p "$dir"
 	: > "$dir/console.log"
-	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$kernel" --lanes "$max" --mem 3072 --results "$dir" \
+	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$kernel" --lanes "$cables" --mem 3072 --results "$dir" \
 		--timeout "$limit" "${lab_options[@]}" tools/lab/guest/bench.sh "${guest_options[@]}" \
 		> "$dir/lab.log" 2>&1 &
 	labs+=($!)

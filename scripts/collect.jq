@@ -2,17 +2,20 @@
 #
 # Samples of a bench run in simulated time.  $points, $windows and $counters
 # are what scripts/collect.sh names; windows and counters meet by their tag,
-# ROW-CORES-REPEAT.
+# ROW-CORES-REPEAT; $senders has a tag ROW-CORES-senders for a point.
 
 # The busy shares of the cores first..last of a window
 def busy($first; $last): .cpu[$first:$last + 1] | map(.busy);
 def mean: add / length;
+# Waiting for these is waiting to send: the qdisc's lock, the NIC queue's
+def sends: test("dev_queue_xmit|sch_direct_xmit|qdisc|net_tx_action|_xmit_frame|dev_hard_start|tx_timeout|codel|bond|team|lb_");
 
 ($windows | map({key: .tag, value: .}) | from_entries) as $window
 | ($counters | map({key: .tag, value: .}) | from_entries) as $counter
 | [$points[] as $p | range($p.repeats) as $repeat
 	| "\($p.row)-\($p.cores)-\($repeat)" as $tag
 	| $window[$tag] as $w | $counter[$tag] as $c
+	| ($senders | map(select(.tag == "\($p.row)-\($p.cores)-senders")) | last) as $s
 	| ($w | busy($p.clients[0]; $p.clients[1])) as $clients
 	| ($w | busy($p.switch[0]; $p.switch[1])) as $switch
 	# Counters are read before and after the simulator's window, a little
@@ -39,6 +42,9 @@ def mean: add / length;
 		["connections_reset", "1", $c.resets],
 		["retransmitted_segments", "1", $c.retransmitted],
 		["listen_drops", "1", $c.dropped],
+		["reordered_segments", "1", $c.out_of_order],
+		["duplicate_segments", "1", $c.duplicates],
+		["packets_per_connection", "1", (if $c.served > 0 then $c.sent / $c.served else 0 end)],
 		["sockets_per_connection", "1", (if $c.served > 0 then $c.opens / $c.served else 0 end)]
 	   ]
 	   + (if $w.cache then [
@@ -53,6 +59,12 @@ def mean: add / length;
 		["foreign_tx_packets", "1", $p.foreign_tx],
 		["packets_migrated", "1", $p.migrated],
 		["dropped_direct", "1", $p.direct]
+	   ] else [] end)
+	   + (if $repeat == 0 and $s != null then [
+		["foreign_tx_share", "fraction", $s.foreign / ([$s.local + $s.foreign, 1] | max)],
+		["lock_waits_per_connection", "1", $s.waits / ([$s.served, 1] | max)],
+		["tx_lock_waits_per_connection", "1",
+		 ([$s.by | to_entries[] | select(.key | sends).value] | add // 0) / ([$s.served, 1] | max)]
 	   ] else [] end)
 	   + (if $repeat == 0 and $p.latency_p99 > 0 then [
 		["latency_p50", "s", $p.latency_p50],

@@ -12,19 +12,21 @@
 # counters DIR: one window's counters as JSON: what it gained
 counters()
 {
-	awk -v tag="${1##*/}" '
+	awk -v tag="${1##*/}" -v cores="$(cores_of "$1")" '
 		FNR == 1 { after = FILENAME ~ /\/after\// }
 		# pairs of lines: names, then values
-		FILENAME ~ /\/(snmp|netstat)$/ {
+		FILENAME ~ /\/(snmp|netstat|clients)$/ {
 			if (!($1 in names) || names[$1] == "") { names[$1] = $0; next }
 			n = split(names[$1], name, " ")
+			whose = FILENAME ~ /\/clients$/ ? "clients " : ""
 			for (i = 2; i <= n; i++)
-				gain[$1 name[i]] += after ? $i : -$i
+				gain[whose $1 name[i]] += after ? $i : -$i
 			names[$1] = ""
 		}
 		FILENAME ~ /\/dev$/ && match($1, /^srv[0-9]+:/) {
 			sub(/:/, ": ")
 			received += after ? $3 : -$3
+			sent += after ? $11 : -$11
 		}
 		FILENAME ~ /\/interrupts$/ {
 			if (FNR == 1) { cpus = NF; next }
@@ -32,17 +34,25 @@ counters()
 				own = substr($NF, 4, RLENGTH - 3) + 0
 				for (c = 0; c < cpus; c++) {
 					count = after ? $(c + 2) : -$(c + 2)
-					if (c == own) local += count; else foreign += count
+					if (c == own % cores) local += count; else foreign += count
 				}
 			}
 		}
 		FILENAME ~ /\/times$/ { seconds = $4 - $3 }
 		END {
-			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"served\": %d, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d}\n",
+			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"served\": %d, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d, \"sent\": %d, \"out_of_order\": %d, \"duplicates\": %d}\n",
 				tag, seconds, gain["TcpExt:TW"], gain["Tcp:PassiveOpens"], gain["Tcp:OutRsts"], gain["Tcp:RetransSegs"],
 				gain["TcpExt:ListenDrops"],
-				(foreign > 0 ? received * foreign / (local + foreign) + 0.5 : 0)
-		}' "$1"/{before,after}/{snmp,netstat,dev,interrupts} "$1/times"
+				(foreign > 0 ? received * foreign / (local + foreign) + 0.5 : 0), sent,
+				gain["clients TcpExt:TCPOFOQueue"],
+				gain["clients TcpExt:TCPDSACKOldSent"] + gain["clients TcpExt:TCPDSACKOfoSent"]
+		}' "$1"/{before,after}/{snmp,netstat,dev,interrupts,clients} "$1/times"
+}
+
+# cores_of WINDOW: the first of its name's parts that is a number
+cores_of()
+{
+	tr - '\n' <<< "${1##*/}" | grep -xm 1 '[0-9]*'
 }
 
 # collect_sim DIR: print the samples of a run in simulated time
@@ -53,7 +63,12 @@ collect_sim()
 	for window in "$1"/job*/windows/*; do
 		counters "$window"
 	done > "$1/counters.jsonl"
-	jq -n --slurpfile points <(cat "$1"/job*/points.jsonl) \
+	for window in "$1"/job*/windows/*-senders; do
+		[[ ! -e $window ]] || awk -v tag="${window##*/}" -v cores="$(cores_of "$window")" \
+			-v served="$(jq --arg tag "${window##*/}" 'select(.tag == $tag).served' "$1/counters.jsonl")" \
+			-f "$CORELANE_TOP/scripts/collect-senders.awk" "$window"/after/{sent,waited}
+	done > "$1/senders.jsonl"
+	jq -n --slurpfile points <(cat "$1"/job*/points.jsonl) --slurpfile senders "$1/senders.jsonl" \
 		--slurpfile windows <(cat "$1"/job*/windows.jsonl) \
 		--slurpfile counters "$1/counters.jsonl" -f "$CORELANE_TOP/scripts/collect.jq"
 	# ROW-CORES-CONSTANT-PERCENT: measured with a constant changed (--vary)
@@ -62,6 +77,7 @@ collect_sim()
 		   rate: (if $c.seconds > 0 then $c.served / $c.seconds else 0 end)}]' \
 		"$1/counters.jsonl" > "$1/sensitivity.json"
 	[[ $(jq length "$1/sensitivity.json") != 0 ]] || rm "$1/sensitivity.json"
+	[[ -s $1/senders.jsonl ]] || rm "$1/senders.jsonl"
 	rm -f "$1/counters.jsonl"
 }
 

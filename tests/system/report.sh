@@ -17,6 +17,38 @@ counters()
 	printf 'Inter-| Receive\n face |bytes packets\n  srv0:%d %d 0\n  lo: 1 1\n' $(($3 * 100)) "$3" > "$1/dev"
 	printf '     CPU0 CPU1 CPU2\n 30: %d %d 0 PCI-MSI 5-edge srv0-rx-0\n 31: 4 4 4 PCI-MSI 6-edge sw0-rx-0\n' \
 		"$4" "$5" > "$1/interrupts"
+	printf 'TcpExt: TCPOFOQueue TCPDSACKOldSent\nTcpExt: %d 5\n' "$(($2 / 10))" > "$1/clients"
+}
+
+# senders ROW CORES: who sent by srv0 and srv1, and who waited for what
+senders()
+{
+	local dir=$TMP/run/job0/windows/$1-$2-senders
+
+	counters "$dir/before" 100 1000 50 3
+	counters "$dir/after" 200 2000 150 3
+	echo "WINDOW $1-$2-senders 6.000000000 6.010000000" > "$dir/times"
+	cat > "$dir/after/sent" <<-EOF
+	# event histogram
+	{ common_cpu:          0, name: srv0                 } hitcount:        300
+	{ common_cpu:          0, name: srv1                 } hitcount:         60
+	{ common_cpu:          1, name: srv1                 } hitcount:         30
+	{ common_cpu:          1, name: srv2                 } hitcount:         10
+	EOF
+	cat > "$dir/after/waited" <<-EOF
+	{ stacktrace:
+	         kprobe_ftrace_handler+0x10c/0x1a0
+	         native_queued_spin_lock_slowpath+0x5/0x2c0
+	         _raw_spin_lock+0x29/0x30
+	         sch_direct_xmit+0x6f/0x210
+	         __dev_queue_xmit+0x6a0/0xe00
+	} hitcount:         20
+	{ stacktrace:
+	         native_queued_spin_lock_slowpath+0x5/0x2c0
+	         _raw_spin_lock_bh+0x29/0x30
+	         inet_csk_accept+0x50/0x300
+	} hitcount:          5
+	EOF
 }
 
 # window ROW CORES REPEAT OPENS CLIENT-BUSY SWITCH-BUSY FOREIGN: 10 ms of a
@@ -83,9 +115,10 @@ echo 3 > "$TMP/run/job0/cpus"
 echo '{"row": "lanes", "module": "percore"}' > "$TMP/run/job0/modules.jsonl"
 echo '{"row": "lanes", "cores": 2, "irq": 30, "name": "srv0-rx-0", "cpus": "0"}' > "$TMP/run/job0/irqs-lanes-2.jsonl"
 touch "$TMP/run/job0/functions-lanes-2-0.csv"
+senders lanes 2
 
 ktap_print_header
-ktap_set_plan 18
+ktap_set_plan 22
 check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
 check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
 check 'sockets made for a connection are told' is 2 "$(value ordinary 1 0 sockets_per_connection value)"
@@ -100,6 +133,11 @@ check 'a busy switch core makes it invalid' invalid bond-rr 'switch core was bus
 check 'failed requests make it invalid' invalid nft '3 failed requests'
 check 'no connection makes it invalid' invalid redirect 'no connection was served'
 check 'packets by foreign interrupts are told' is 250 "$(value bond-l34 1 0 foreign_rx_packets value)"
+check 'segments that reached clients out of order are told' is 10 "$(value ordinary 1 0 reordered_segments value)"
+# srv1 by core 0, and srv2 by core 1, which is core 0's
+check 'a packet is foreign by its CPU and its NIC' is 0.175 "$(value lanes 2 0 foreign_tx_share value)"
+check 'waits for any lock' is 0.25 "$(value lanes 2 0 lock_waits_per_connection value)"
+check 'waits to send, by who called the lock' is 0.2 "$(value lanes 2 0 tx_lock_waits_per_connection value)"
 # the median of 10,000 and 11,000; 12.71 * 707.1 / sqrt(2) = 6355
 check 'median and interval are in the table' grep -qE '^ordinary +1 +10500 +60\.5% +1\.00 +1\.00 ' "$TMP/run/table.txt"
 check 'ratios to one core, to the ordinary server, to the best stock row' \

@@ -10,10 +10,14 @@
 # bench.sh's arguments and plan, for a reader of this file alone
 : "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${vary=}" "${start_ms:=10}" "${warm_ms:=25}" "${cache_ms:=8}" "${gap_ms:=2}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
-: "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
+: "${senders:=no}" "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
-# The first is read at the very times that simlane prints.
-COUNTERS=(/proc/net/snmp /proc/net/netstat /proc/net/dev /proc/interrupts)
+# shellcheck source=/dev/null
+. /corelane/lab/senders.sh
+
+# The first is read at the very times that simlane prints.  The last is the
+# clients' own netstat.
+COUNTERS=(/proc/net/snmp /proc/net/netstat /proc/net/dev /proc/interrupts /tmp/clients)
 
 # ms N: sleep so many milliseconds
 ms()
@@ -21,28 +25,61 @@ ms()
 	sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
 }
 
-measure_window() # TAG MS
+measure_window() # TAG MS [FILE...]
 {
 	ms "$gap_ms"
-	simlane window "$1" "$2" "${COUNTERS[@]}" > /tmp/times || return 1
+	simlane window "$1" "$2" "${COUNTERS[@]}" "${@:3}" > /tmp/times || return 1
 	mv /tmp/times /tmp/simlane/
 	mv /tmp/simlane "/tmp/windows/$1"
+}
+
+# count_senders MS: a load of its own, as to switch tracing on and off under one
+# takes long
+count_senders()
+{
+	local status=0
+
+	senders_begin "$n" || return 1
+	load_begin $((warm_ms / 2))
+	simlane cache on
+	ms $((cache_ms / 2))
+	measure_window "$row-$n-senders" "$1" "${SENDERS[@]}" || status=1
+	load_end
+	senders_end
+	return $status
+}
+
+# load_begin MS: and let it go on so long
+load_begin()
+{
+	clients_start -n 1000000
+	mapfile -t pids < /tmp/ab.pids
+	ln -sf "/proc/${pids[0]}/net/netstat" /tmp/clients
+	ms "$start_ms"
+	simlane pace fine
+	ms "$1"
+}
+
+# load_end: the clients take this as the end, and report
+load_end()
+{
+	simlane cache off
+	simlane pace boot
+	kill -INT "${pids[@]}"
+	clients_end
 }
 
 # point_run: measure the row that is set up
 point_run()
 {
-	local length pids repeat constant percent status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
+	local length pids repeat constant percent count status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
 
 	# Fewer than four cores serve as many connections in a longer window.
-	length=$window_ms
+	length=$window_ms count=$(row_cables "$n")
 	((n >= 4)) || length=$((window_ms * 4 / n))
 	simlane symbols
 	f0=$(row_foreign_tx) m0=$(row_migrated)
-	clients_start -n 1000000
-	ms "$start_ms"
-	simlane pace fine
-	ms "$warm_ms"
+	load_begin "$warm_ms"
 	simlane cores "$n"
 	simlane cache on
 	ms $((cache_ms * length / window_ms))
@@ -59,19 +96,15 @@ point_run()
 		done
 		simlane scale "$constant" 100
 	done
-	simlane cache off
-	simlane pace boot
-	# ab takes this as the end, and reports.
-	mapfile -t pids < /tmp/ab.pids
-	kill -INT "${pids[@]}"
-	clients_end
+	load_end
 	f1=$(row_foreign_tx) m1=$(row_migrated)
 	read -r requests failed p50 p99 mean dead < <(clients_report)
+	[[ $senders == no ]] || count_senders "$length" || status=1
 	mkdir -p "$out/windows"
 	cp -r /tmp/windows/. "$out/windows/"
-	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
-		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" \
-		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (n < ports ? n : ports) - 1))" \
+	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d, "nics": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
+		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" "$count" \
+		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (count < ports ? count : ports) - 1))" \
 		"$requests" "$failed" "$dead" "$p50" "$p99" "$mean" \
 		"$(gained "$f0" "$f1")" "$(gained "${m0% *}" "${m1% *}")" "$(gained "${m0#* }" "${m1#* }")" \
 		>> "$out/points.jsonl"
