@@ -18,12 +18,13 @@ says()
 }
 
 ktap_print_header
-ktap_set_plan 33
-for script in bench bench-block check setup build-modules profile report sensitivity; do
+ktap_set_plan 35
+for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
 check 'bench.sh --list' says '^lanes' scripts/bench.sh --list
 check 'unknown row' refused "no row 'x'" scripts/bench.sh --rows x
+check 'too many NICs' refused '--nics: at most 32' scripts/bench.sh --nics 33
 check 'unknown clock' refused "no clock 'x'" scripts/bench.sh --clock x
 check 'unknown hash' refused "no hash 'x'" scripts/bench.sh --switch-hash x
 check 'more cores than simulated time knows' refused '33 is not between' scripts/bench.sh --cores 33
