@@ -263,7 +263,7 @@ check "XDP: a program for the bond is refused, in words" xdp_refused
 check "XDP: the policy is refused while a program runs" policy_refused_under_xdp
 check "XDP: a bond under the policy refuses no slave for its program" xdp_on_slave
 check "balance-tlb: works, the policy is not in use" by_other_mode balance-tlb
-check "balance-tlb by the hash: works, the policy is layer3+4's hash" by_other_mode balance-tlb 0
+check "balance-tlb by the hash: works, a hash of addresses" by_other_mode balance-tlb 0
 check "balance-alb: works, the policy is not in use" by_other_mode balance-alb
 check "active-backup: works, the policy is not in use" by_other_mode active-backup
 if bt_up balance-xor layer3+4 && tls_offered; then
