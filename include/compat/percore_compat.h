@@ -61,10 +61,26 @@ percore_msg_fmt(const char *fmt, ...)
 #include <net/inet_hashtables.h>
 
 /* They wanted to be told which table of sockets; a network has one. */
-#define __inet_lookup_established(net, args...)				\
-	__inet_lookup_established(net, (net)->ipv4.tcp_death_row.hashinfo, args)
-#define __inet_lookup_listener(net, args...)				\
-	__inet_lookup_listener(net, (net)->ipv4.tcp_death_row.hashinfo, args)
+static inline struct sock *
+percore_lookup_established(struct net *net, __be32 saddr, __be16 sport,
+			   __be32 daddr, u16 hnum, int dif, int sdif)
+{
+	return __inet_lookup_established(net, net->ipv4.tcp_death_row.hashinfo,
+					 saddr, sport, daddr, hnum, dif, sdif);
+}
+
+static inline struct sock *
+percore_lookup_listener(struct net *net, struct sk_buff *skb, int doff,
+			__be32 saddr, __be16 sport, __be32 daddr,
+			unsigned short hnum, int dif, int sdif)
+{
+	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+				      skb, doff, saddr, sport, daddr, hnum, dif,
+				      sdif);
+}
+
+#define __inet_lookup_established percore_lookup_established
+#define __inet_lookup_listener percore_lookup_listener
 #endif
 
 #ifndef HAVE_COOKIE_CHECK_READS_ACK

@@ -47,7 +47,8 @@ unequal()
 				netem delay $((1 + 7 * (k % 2)))ms limit 10000 || return 1
 		else
 			tc qdisc replace dev "cb$k" root \
-				tbf rate $((5 + 75 * (k % 2)))mbit burst 5k latency 900ms || return 1
+				tbf rate $((5 + 75 * (k % 2)))mbit burst 5k \
+				latency 900ms || return 1
 		fi
 	done
 }

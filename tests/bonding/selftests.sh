@@ -15,6 +15,9 @@ MODULES=/lib/modules/$(uname -r)
 OURS=$MODULES/updates/bonding.ko
 STOCK=$MODULES/kernel/drivers/net/bonding/bonding.ko
 WORK=$(mktemp -d)
+# for a part of a program, in seconds: they mostly sleep, but a guest without
+# KVM on a busy host can make less of the time in between
+LIMIT=450
 [[ -r $PROGRAMS/Makefile ]] || skip "not in the lab: no selftests of this kernel"
 [[ -f $OURS && -f $STOCK ]] || skip "needs our module and the stock one"
 
@@ -63,11 +66,12 @@ run()
 	unshare --net --mount bash -c '
 		mount -t tmpfs run /run/netns && mount -t sysfs sys /sys && ip link set lo up
 		cd "$1" &&
-			exec timeout 540 "./$2"' bash "$PROGRAMS" "$2" \
+			exec timeout "$3" "./$2"' bash "$PROGRAMS" "$2" $LIMIT \
 		> "$log" 2>&1 < /dev/null || status=$?
 	case $status in
 	0) echo pass ;;
 	4) echo skip ;;
+	124 | 143) echo "slow" ;;
 	*) echo "fail ($status)" ;;
 	esac > "$log.verdict"
 }
@@ -101,10 +105,18 @@ run_all()
 	wait
 }
 
-# verdict WHOSE PROGRAM: pass only when each part does, fail when one does
+# verdict WHOSE PROGRAM: fail when one part does, else slow when one was, else
+# pass when one did
 verdict()
 {
-	sort "$WORK/$2".*."$1.verdict" | head -n 1
+	local all
+
+	all=$(sort -u "$WORK/$2".*."$1.verdict")
+	if [[ $all != fail* && $all == *slow* ]]; then
+		echo slow
+	else
+		head -n 1 <<< "$all"
+	fi
 }
 
 # told WHOSE PROGRAM: what it said, unless it passed
@@ -160,12 +172,17 @@ begun=$SECONDS
 run_all ours "${programs[@]}"
 again=()
 for program in "${programs[@]}"; do
-	[[ $(verdict ours "$program") == pass ]] || again+=("$program")
+	[[ $(verdict ours "$program") =~ ^(pass|slow)$ ]] || again+=("$program")
 done
 [[ ${#again[@]} == 0 ]] || run_all stock "${again[@]}"
 echo "# $((SECONDS - begun)) s; also with the stock module: ${again[*]:-none}"
 for program in "${programs[@]}"; do
-	check "$program: as with the stock module" alike "$program"
+	if [[ $(verdict ours "$program") == slow ]]; then
+		told ours "$program"
+		ktap_test_skip "$program: as with the stock module # not done in $LIMIT s"
+	else
+		check "$program: as with the stock module" alike "$program"
+	fi
 done
 use ours
 check "dmesg is clean" dmesg_clean

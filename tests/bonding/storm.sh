@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
 #
 # Packets of no socket from every CPU at once, by pktgen's kernel threads, and
 # what became of each. Sourced after topology.sh.
