@@ -102,7 +102,8 @@ dummies()
 	ip addr add 10.8.0.1/24 dev bt0
 	ip neigh replace $PEER lladdr 02:00:00:00:00:02 dev bt0 nud permanent
 	for ((k = 0; k < 100; k++)); do
-		[[ $(cat /sys/class/net/du*/bonding_slave/mii_status | grep -c '^up$') != "$1" ]] || return 0
+		[[ $(cat /sys/class/net/du*/bonding_slave/mii_status | grep -c '^up$') != "$1" ]] ||
+			return 0
 		sleep 0.1
 	done
 	return 1
@@ -149,7 +150,8 @@ many()
 	echo 1 > /sys/class/net/du31/bonding_slave/tx_cpus
 	datagrams 1 20 1 && (($(bt_cell du31 1 local) >= 20)) || return 1
 	corelane bond show --json bt0 |
-		jq -e ".[0] | (.slaves | length) == $MANY and .cpus[1].slave == \"du31\"" > /dev/null
+		jq -e ".[0] | (.slaves | length) == $MANY and .cpus[1].slave == \"du31\"" \
+			> /dev/null
 }
 
 one()
