@@ -34,7 +34,6 @@ for ((i = 0; i < windows; i++)); do
 	simlane seed $(((seed + i) % 256))
 	sleep 0.001
 	simlane window "w$i" "$ms" "/proc/${pids[0]}/io"
-	mv /tmp/simlane "/tmp/w$i"
 done
 simlane cache off
 simlane pace boot
@@ -47,5 +46,5 @@ for ((i = 0; i < windows; i++)); do
 	read -r _ _ begin end < <(sed -n "$((i + 1))p" <(grep '^WINDOW' /tmp/out))
 	awk -v s="$(awk "BEGIN { printf \"%.9f\", $end - $begin }")" -v i="$i" '
 		/^rchar/ { v[FILENAME ~ /after/] = $2 }
-		END { printf "RATE w%d %.0f\n", i, (v[1] - v[0]) / s }' "/tmp/w$i/before/io" "/tmp/w$i/after/io"
+		END { printf "RATE w%d %.0f\n", i, (v[1] - v[0]) / s }' "/tmp/simlane/w$i/before/io" "/tmp/simlane/w$i/after/io"
 done > /results/rates

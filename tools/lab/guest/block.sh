@@ -107,7 +107,7 @@ point() # ROW CORES
 	if [[ $clock == sim ]]; then
 		simlane pace boot
 		simlane cache off
-		ios=$(($(awk '{ print $1 }' /tmp/simlane/after/stat) - $(awk '{ print $1 }' /tmp/simlane/before/stat)))
+		ios=$(($(awk '{ print $1 }' /tmp/simlane/$tag/after/stat) - $(awk '{ print $1 }' /tmp/simlane/$tag/before/stat)))
 	fi
 	jq -c --arg row "$row" --argjson n "$n" --arg kernel "$(uname -r)" --arg bs "$bs" \
 		--argjson device "$device_ns" --arg tag "$tag" --argjson window_ios "$ios" '.jobs[0].read | {row: $row, cores: $n, kernel: $kernel, bs: $bs,

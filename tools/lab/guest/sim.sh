@@ -8,7 +8,7 @@
 # reads both after the run (scripts/collect.sh), at no cost to the simulation.
 
 # bench.sh's arguments and plan, for a reader of this file alone
-: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${vary=}" "${start_ms:=10}" "${warm_ms:=25}" "${cache_ms:=8}" "${gap_ms:=2}"
+: "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${vary=}" "${start_ms:=60}" "${cache_ms:=160}" "${warm_ms:=4}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
 : "${senders:=no}" "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
@@ -25,12 +25,19 @@ ms()
 	sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
 }
 
-measure_window() # TAG MS [FILE...]
+# windows_plan: the repeats, each with a seed of its own, then what --vary asks
+windows_plan()
 {
-	ms "$gap_ms"
-	simlane window "$1" "$2" "${COUNTERS[@]}" "${@:3}" > /tmp/times || return 1
-	mv /tmp/times /tmp/simlane/
-	mv /tmp/simlane "/tmp/windows/$1"
+	local repeat constant percent
+
+	for ((repeat = 0; repeat < repeats; repeat++)); do
+		echo "$row-$n-$repeat $((seed + repeat))"
+	done
+	for constant in ${vary//,/ }; do
+		for percent in 50 150; do
+			echo "$row-$n-$constant-$percent $((seed + repeats)) $constant $percent"
+		done
+	done
 }
 
 # count_senders MS: a load of its own, as to switch tracing on and off under one
@@ -40,31 +47,32 @@ count_senders()
 	local status=0
 
 	senders_begin "$n" || return 1
-	load_begin $((warm_ms / 2))
-	simlane cache on
-	ms $((cache_ms / 2))
-	measure_window "$row-$n-senders" "$1" "${SENDERS[@]}" || status=1
+	load_begin 2
+	simlane windows "$1" "${COUNTERS[@]}" "${SENDERS[@]}" <<< "$row-$n-senders $seed" > /dev/null || status=1
 	load_end
 	senders_end
 	return $status
 }
 
-# load_begin MS: and let it go on so long
+# load_begin PART: and wait until all has settled, or only a PARTth of that.
+# RCU, the allocators and then the caches do so by the coarse clock, too, which
+# costs less.  More cores fill what they share sooner.
 load_begin()
 {
 	clients_start -n 1000000
 	mapfile -t pids < /tmp/ab.pids
 	ln -sf "/proc/${pids[0]}/net/netstat" /tmp/clients
-	ms "$start_ms"
+	ms $((start_ms / $1))
+	simlane cores "$n"
+	simlane cache on
+	ms $((cache_ms / n / $1))
 	simlane pace fine
-	ms "$1"
+	ms "$warm_ms"
 }
 
 # load_end: the clients take this as the end, and report
 load_end()
 {
-	simlane cache off
-	simlane pace boot
 	kill -INT "${pids[@]}"
 	clients_end
 }
@@ -72,36 +80,23 @@ load_end()
 # point_run: measure the row that is set up
 point_run()
 {
-	local length pids repeat constant percent count status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
+	local length pids count status=0 f0 f1 m0 m1 requests failed p50 p99 mean dead
 
 	# Fewer than four cores serve as many connections in a longer window.
 	length=$window_ms count=$(row_cables "$n")
 	((n >= 4)) || length=$((window_ms * 4 / n))
 	simlane symbols
 	f0=$(row_foreign_tx) m0=$(row_migrated)
-	load_begin "$warm_ms"
-	simlane cores "$n"
-	simlane cache on
-	ms $((cache_ms * length / window_ms))
-	rm -rf /tmp/windows
-	mkdir /tmp/windows
-	for ((repeat = 0; repeat < repeats; repeat++)); do
-		simlane seed $((seed + repeat))
-		measure_window "$row-$n-$repeat" "$length" || status=1
-	done
-	for constant in ${vary//,/ }; do
-		for percent in 50 150; do
-			simlane scale "$constant" "$percent"
-			measure_window "$row-$n-$constant-$percent" "$length" || status=1
-		done
-		simlane scale "$constant" 100
-	done
+	rm -rf /tmp/simlane
+	windows_plan > /tmp/plan
+	load_begin 1
+	simlane windows "$length" "${COUNTERS[@]}" < /tmp/plan > /dev/null || status=1
 	load_end
 	f1=$(row_foreign_tx) m1=$(row_migrated)
 	read -r requests failed p50 p99 mean dead < <(clients_report)
 	[[ $senders == no ]] || count_senders "$length" || status=1
 	mkdir -p "$out/windows"
-	cp -r /tmp/windows/. "$out/windows/"
+	cp -r /tmp/simlane/. "$out/windows/"
 	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d, "nics": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
 		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" "$count" \
 		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (count < ports ? count : ports) - 1))" \
