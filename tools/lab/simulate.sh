@@ -21,6 +21,12 @@ SIMULATE_APPEND='nokaslr idle=poll tsc=reliable no_timer_check mitigations=off n
 SIMULATE_APPEND+=' cpuhp.parallel=0 cryptomgr.notests=1'
 SIMULATE_APPEND+=' initcall_blacklist=jent_mod_init,ftrace_check_for_weak_functions,trace_eval_init,hpet_late_init'
 
+# A server whose cores are busy ends an RCU grace period when each has had a
+# tick or two.  Here the clients' and the switch's cores belong to it too, idle
+# for the most part, and RCU looks for those only after a while: callbacks came
+# in bursts of 20 ms' worth, some windows saw one and others none.
+SIMULATE_APPEND+=' rcutree.jiffies_till_first_fqs=0 rcutree.jiffies_till_sched_qs=1'
+
 # simulate_check: is all there that can be checked before anything is made?
 simulate_check()
 {

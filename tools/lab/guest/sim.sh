@@ -48,6 +48,7 @@ count_senders()
 
 	senders_begin "$n" || return 1
 	load_begin 2
+	# shellcheck disable=SC2153  # SENDERS is of senders.sh
 	simlane windows "$1" "${COUNTERS[@]}" "${SENDERS[@]}" <<< "$row-$n-senders $seed" > /dev/null || status=1
 	load_end
 	senders_end
