@@ -17,6 +17,7 @@
 #include "core.h"
 #include "decode.h"
 #include "model.h"
+#include "pages.h"
 #include "profile.h"
 #include "qemu.h"
 
@@ -89,7 +90,7 @@ static struct {
 #define KERNEL_SPAN	0x02800000ULL
 #define APIC_PAGE	0xfee00ULL
 
-/* Both shortcuts are checked against QEMU's own answer this often. */
+/* These and what pages.h knows are checked against QEMU's answer this often. */
 static unsigned int checks_left = 200000;
 
 /* udata of a memory access */
@@ -192,34 +193,44 @@ static void device_access(struct vcpu *v, u64 *row, u64 page, bool store)
 	row[PROFILE_cycles] += ticks;
 }
 
-/* False: a device's address, or none. */
-static bool line_of(qemu_plugin_meminfo_t info, u64 va, u64 *line, u64 *page)
+/* Where is it?  False: at a device's address (@page says which), or nowhere. */
+static bool ask_qemu(qemu_plugin_meminfo_t info, u64 va, u64 *pa, u64 *page)
 {
-	struct qemu_plugin_hwaddr *hw;
-	bool guessed = true;
-	u64 pa;
+	struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, va);
 
+	if (!hw)
+		return false;
+	*pa = qemu_plugin_hwaddr_phys_addr(hw);
+	if (!qemu_plugin_hwaddr_is_io(hw))
+		return true;
+	*page = *pa >> 12;
+	return false;
+}
+
+/* False: a device's address, or none. */
+static bool line_of(unsigned int core, qemu_plugin_meminfo_t info, u64 va, u64 *line, u64 *page)
+{
+	bool guessed = true;
+	u64 pa, known;
+
+	*page = 0;
 	if (va - DIRECT_MAP < ram)
 		pa = va - DIRECT_MAP;
 	else if (va - KERNEL_TEXT < KERNEL_SPAN)
 		pa = va - KERNEL_MAP;
 	else
-		guessed = false;
-	*page = 0;
+		guessed = pages_find(core, va, &pa);
 	if (unlikely(!guessed || checks_left)) {
-		hw = qemu_plugin_get_hwaddr(info, va);
-		if (!hw)
+		if (!ask_qemu(info, va, &known, page))
 			return false;
-		if (qemu_plugin_hwaddr_is_io(hw)) {
-			*page = qemu_plugin_hwaddr_phys_addr(hw) >> 12;
-			return false;
-		}
-		if (guessed) {
+		if (!guessed) {
+			pages_add(core, va, known);
+			pa = known;
+		} else {
 			checks_left--;
-			if (qemu_plugin_hwaddr_phys_addr(hw) != pa)
-				control_fatal("the guest maps its memory otherwise: boot it with nokaslr");
+			if (known != pa)
+				control_fatal("a page is not where it was expected: boot the guest with nokaslr");
 		}
-		pa = qemu_plugin_hwaddr_phys_addr(hw);
 	}
 	*line = pa >> CACHE_LINE_SHIFT;
 	return *line < cache_lines();
@@ -241,7 +252,7 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	if (!v->modelled)
 		return;
 	row = profile_rows[symbol].n;
-	if (!line_of(info, va, &line, &page)) {
+	if (!line_of(v->index, info, va, &line, &page)) {
 		if (page)
 			device_access(v, row, page, store);
 		return;
@@ -286,6 +297,17 @@ static void on_pause(unsigned int index, void *udata)
 		row[PROFILE_spin]++;
 		row[PROFILE_cycles] += cost.pause;
 	}
+}
+
+/* Some of these flush the core's TLB. */
+static void on_serialize(unsigned int index, void *udata)
+{
+	struct vcpu *v = clock_current();
+
+	(void)index;
+	(void)udata;
+	if (v->modelled)
+		pages_flush(v->index);
 }
 
 static void on_halt(unsigned int index, void *udata)
@@ -372,6 +394,8 @@ static u64 translate_insn(struct qemu_plugin_insn *insn, struct block *b, bool i
 		break;
 	case INSN_SERIALIZE:
 		ticks = cost.serialize;
+		if (cache_on)
+			call = on_serialize;
 		break;
 	case INSN_SYSCALL:
 		ticks = cost.syscall;
@@ -493,6 +517,16 @@ void core_set_symbols(struct symbols *symbols)
 	qemu_plugin_reset(plugin, on_reset);
 }
 
+/* All caches are empty, also that of pages. */
+static void forget(void)
+{
+	unsigned int i;
+
+	cache_clear();
+	for (i = 0; i < CACHE_MAX_CORES; i++)
+		pages_flush(i);
+}
+
 /**
  * core_set_cache() - look at memory accesses, or do not
  * @on: which
@@ -502,7 +536,7 @@ void core_set_cache(bool on)
 	if (cache_on == on)
 		return;
 	cache_on = on;
-	cache_clear();
+	forget();
 	qemu_plugin_reset(plugin, on_reset);
 }
 
@@ -538,7 +572,7 @@ bool core_set_cores(unsigned int n)
 	if (n > clock_vcpu_count() || n > CACHE_MAX_CORES)
 		return false;
 	if (cores != n)
-		cache_clear();
+		forget();
 	cores = n;
 	for (i = 0; i < clock_vcpu_count(); i++)
 		clock_vcpus[i].modelled = i < n;
