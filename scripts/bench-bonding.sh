@@ -106,7 +106,7 @@ profiles()
 tables()
 {
 	profiles "$1" > "$work/profiles.json"
-	jq -r --argjson order "$(jq -n '$ARGS.positional' --args "${BONDING_ROWS[@]}")" \
+	jq -r -L "$CORELANE_TOP/scripts" --argjson order "$(jq -n '$ARGS.positional' --args "${BONDING_ROWS[@]}")" \
 		--slurpfile profiles "$work/profiles.json" -f "$CORELANE_TOP/scripts/bonding.jq" "$1/results.json" |
 		awk -F '\t' -f "$CORELANE_TOP/scripts/bonding.awk"
 }

@@ -4,10 +4,8 @@
 # ($profiles: {row, cores, functions}), to lines for bonding.awk: a kind and its
 # fields.  $order is the list of rows.
 
-def median: sort | if length == 0 then null
-	elif length % 2 == 1 then .[length / 2 | floor]
-	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-def of($metric): map(select(.metric == $metric) | .value);
+include "stats";
+
 def sum: add // 0;
 def show: if . == null then "-" else . end;
 
@@ -30,9 +28,7 @@ def out: .mark == "transmit" or chooses or .room == "lock"
 	# a window's connections: its rate, for as long as it was
 	| ([$rates[] * $one.params.window_ms / 1000] | sum) as $requests
 	| {row: $one.row, cores: $one.cores, nics: $one.params.nics, rate: ($rates | median),
-	   half: ($rates | length as $n | if $n < 2 then null else
-		(add / $n) as $m | (([.[] | (. - $m) * (. - $m)] | add) / ($n - 1) | sqrt)
-		* ([0, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26][$n - 1] // 2.1) / ($n | sqrt) end),
+	   half: ($rates | half),
 	   foreign: (of("foreign_tx_share") | first),
 	   tx_waits: (of("tx_lock_waits_per_connection") | first),
 	   waits: (of("lock_waits_per_connection") | first),

@@ -40,7 +40,7 @@ fact()
 # summary FILTER: the summary's points through a jq filter
 summary()
 {
-	jq -r --argjson order "$(jq -n '$ARGS.positional' --args "${ALL_ROWS[@]}")" \
+	jq -r -L "$CORELANE_TOP/scripts" --argjson order "$(jq -n '$ARGS.positional' --args "${ALL_ROWS[@]}")" \
 		--argjson stock "$(jq -n '$ARGS.positional' --args "${STOCK_ROWS[@]}")" \
 		"$(cat "$CORELANE_TOP/scripts/summary.jq") | $1" "$dir/results.json"
 }

@@ -4,14 +4,8 @@
 # each metric's median, the rate's 95 % interval (Student's t, half its
 # width), and ratios.  $order and $stock are lists of rows.
 
-def median: sort | if length == 0 then null
-	elif length % 2 == 1 then .[length / 2 | floor]
-	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-def t95: [0, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26][.] // 2.1;
-def half: . as $v | ($v | length) as $n | if $n < 2 then null else
-	(($v | add) / $n) as $m
-	| (([$v[] | (. - $m) * (. - $m)] | add) / ($n - 1) | sqrt) * (($n - 1) | t95) / ($n | sqrt) end;
-def of($metric): map(select(.metric == $metric) | .value);
+include "stats";
+
 def ratio($to): if . == null or $to == null or $to == 0 then null else . / $to end;
 
 group_by([(.row as $r | $order | index($r)), .cores]) | map(
