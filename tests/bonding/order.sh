@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A flow whose sender moves to another CPU every millisecond stays in order,
-# though the slaves are unequal; on slaves with one queue and with several. The
-# receiver counts. The same under balance-rr, which minds no order, shows that
-# it would see it.
+# A flow whose sender moves to another CPU all the time stays in order, though
+# the slaves are unequal; on slaves with one queue and with several. The receiver
+# counts. The same under balance-rr, which minds no order, shows that it would
+# see it.
 #
 # TCP: unequal links. A cable's delay is behind the socket's accounts, as that of
 # a switch is. UDP: unequal queues, which is all that the rule sees of UDP.

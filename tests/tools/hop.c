@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hop - a flow whose sender moves to another CPU every millisecond
+ * hop - a flow whose sender moves to another CPU all the time
  *
  * hop receive tcp|udp PORT
  *	Take one flow, to its end, and say "packets N reordered N". Of TCP N is
  *	0: what the receiver reordered is in its TcpExt counters.
  * hop send tcp|udp ADDRESS PORT PACKETS
- *	Send that many, in bursts with pauses, so that the flow is at times
- *	under way and at times idle.
+ *	Send that many in bursts, each begun when nothing of the one before is
+ *	under way, so that the flow can move between them and not within. The
+ *	sender moves every millisecond, and every few packets where it is fast.
  */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -21,14 +23,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SIZE		600
 #define HOP_NS		1000000ull
-#define BURST_NS	(20 * HOP_NS)
-#define PAUSE_US	60000
+#define HOP_PACKETS	15
+#define BURST		(4 * HOP_PACKETS)
+#define DRAIN_US	1000
+#define DRAIN_MAX	10000	/* times DRAIN_US: what takes longer is lost */
 #define QUIET_S		20	/* a receiver does not wait longer */
 #define LAST		UINT32_MAX
 
@@ -74,18 +79,31 @@ static void hop(void)
 		err(1, "sched_setaffinity");
 }
 
+/* Until all that was sent is acknowledged (TCP) or has left the device (UDP). */
+static void drain(int fd)
+{
+	int left, tries;
+
+	for (tries = 0; tries < DRAIN_MAX; tries++) {
+		if (ioctl(fd, SIOCOUTQ, &left))
+			err(1, "SIOCOUTQ");
+		if (!left)
+			return;
+		usleep(DRAIN_US);
+	}
+	errx(1, "%d bytes do not leave", left);
+}
+
 static void transmit(int fd, unsigned int packets)
 {
-	uint64_t hopped = 0, began = now_ns(), now;
+	uint64_t hopped = 0, now;
 	struct packet p = { 0 };
 
 	for (p.number = 0; p.number < packets; p.number++) {
+		if (!(p.number % BURST))
+			drain(fd);
 		now = now_ns();
-		if (now - began > BURST_NS) {
-			usleep(PAUSE_US);
-			began = now = now_ns();
-		}
-		if (now - hopped > HOP_NS) {
+		if (!(p.number % HOP_PACKETS) || now - hopped > HOP_NS) {
 			hop();
 			hopped = now;
 		}
@@ -94,7 +112,7 @@ static void transmit(int fd, unsigned int packets)
 	}
 
 	/* more than one, since nobody says that it has come */
-	usleep(4 * PAUSE_US);
+	drain(fd);
 	for (p.number = LAST, packets = 0; packets < 3; packets++)
 		send(fd, &p, sizeof(p), MSG_NOSIGNAL);
 }
