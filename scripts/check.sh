@@ -126,6 +126,7 @@ lab_group() # GROUP RUN-OPTION...
 		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
 			--results "$results" --timeout 3000 tools/lab/guest/tests.sh "$group" \
 			> "$logs/$group-$line.log" 2>&1 || status=$?
+		sed -n 's/^run.sh: /# /p' "$logs/$group-$line.log"
 		if [[ ! -s $results/tests ]]; then
 			cat "$logs/$group-$line.log"
 			echo "not ok 1 $group on $line: the guest ran no test" >> "$logs/$group-$line.log"
