@@ -124,7 +124,7 @@ lab_group() # GROUP RUN-OPTION...
 		results=$logs/$group-$line status=0
 		rm -rf "$results"
 		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
-			--results "$results" --timeout 3000 tools/lab/guest/tests.sh "$group" \
+			--results "$results" --timeout 3600 tools/lab/guest/tests.sh "$group" \
 			> "$logs/$group-$line.log" 2>&1 || status=$?
 		sed -n 's/^run.sh: /# /p' "$logs/$group-$line.log"
 		if [[ ! -s $results/tests ]]; then
