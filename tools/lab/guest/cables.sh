@@ -56,10 +56,18 @@ teamed() # CORES
 	plugged_in "$1" "$count"
 }
 
+# A team's ports have been waited for.
+linked_up()
+{
+	topo_carrier bond0 && topo_carrier bond0 ip netns exec sw || return 1
+	topo_slaves ip netns exec sw || return 1
+	[[ ! -d /sys/class/net/bond0/bonding ]] || topo_slaves
+}
+
 plugged_in() # CORES CABLES
 {
 	topo_irqs "$2" "$1" || return 1
-	topo_carrier bond0 && topo_carrier bond0 ip netns exec sw || return 1
+	linked_up || return 1
 	topo_neighbours
 	topo_warm
 }

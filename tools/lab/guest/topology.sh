@@ -132,6 +132,21 @@ topo_carrier()
 	return 1
 }
 
+# topo_slaves NETNS-PREFIX...: wait until every slave of bond0 is up (10 s); the
+# first of them is enough for the bond's carrier
+topo_slaves()
+{
+	local i states
+
+	for ((i = 0; i < 100; i++)); do
+		states=$("$@" sh -c 'cat /sys/class/net/bond0/lower_*/bonding_slave/mii_status') || return 1
+		[[ $states == *down* || $states == *back* || $states == *fail* ]] || return 0
+		sleep 0.1
+	done
+	echo "topology: slaves of bond0 are not up: ${states//$'\n'/ }" >&2
+	return 1
+}
+
 # topo_irq_of DEV: its interrupt numbers
 topo_irq_of()
 {
