@@ -244,7 +244,9 @@ start_lab()
 		((clients + ports + max < MAX_CPUS)) || clients=$((MAX_CPUS - 1 - max - ports))
 		lab_options=(--clock sim --seed "$seed" --cpus "$((max + clients + ports + 1))" --sim "$NIC_OPTIONS${sim:+,$sim}")
 		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary" "senders=$senders")
-		limit=$((600 + ${#points[@]} * (120 + max * (repeats + vary_windows + 1) * window_ms)))
+		# Four times what it takes here: for a guest that hangs, not for
+		# a host that is busy.
+		limit=$((4 * (600 + ${#points[@]} * (120 + max * (repeats + vary_windows + 1) * window_ms))))
 	else
 		lab_options=(--cpus "$clients")
 		guest_options+=("seconds=$seconds")
