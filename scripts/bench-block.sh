@@ -150,16 +150,22 @@ table()
 	EOF
 }
 
-[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-mkdir -p "$partial"
-say "building pollnvme for Linux $kernel and the simulator"
-MODULES=drivers/block/pollnvme quietly "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
-quietly make -s -C "$CORELANE_TOP" tools simlane
-measure
-collect
-table > "$partial/table.txt"
-mkdir -p "$out/profiles"
-mv "$partial"/{functions,lines}-*.csv "$out/profiles/"
-mv "$partial"/{results.json,facts.json,table.txt,console.log,dmesg.log} "$out/"
-cat "$out/table.txt"
-say "results are in $out"
+# All that takes long is read before it begins: the file may change meanwhile.
+main()
+{
+	[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
+	mkdir -p "$partial"
+	say "building pollnvme for Linux $kernel and the simulator"
+	MODULES=drivers/block/pollnvme quietly "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
+	quietly make -s -C "$CORELANE_TOP" tools simlane
+	measure
+	collect
+	table > "$partial/table.txt"
+	mkdir -p "$out/profiles"
+	mv "$partial"/{functions,lines}-*.csv "$out/profiles/"
+	mv "$partial"/{results.json,facts.json,table.txt,console.log,dmesg.log} "$out/"
+	cat "$out/table.txt"
+	say "results are in $out"
+}
+
+main; exit

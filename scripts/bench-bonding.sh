@@ -148,17 +148,23 @@ The functions' table: lines taken from other cores per 1,000 packets, and CPI.
 EOF
 }
 
-check_options
-if [[ -n $results ]]; then
-	out=$results
-else
-	out=${out:-$CORELANE_TOP/results/bonding-$(date +%Y%m%d-%H%M%S)}
-	[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
-	measure
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-report
-cat "$out/table.txt"
-say ""
-say "results are in $out: results.json, table.txt, fig4.svg, and a folder for each switch"
+# All that takes long is read before it begins: the file may change meanwhile.
+main()
+{
+	check_options
+	if [[ -n $results ]]; then
+		out=$results
+	else
+		out=${out:-$CORELANE_TOP/results/bonding-$(date +%Y%m%d-%H%M%S)}
+		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
+		measure
+	fi
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	report
+	cat "$out/table.txt"
+	say ""
+	say "results are in $out: results.json, table.txt, fig4.svg, and a folder for each switch"
+}
+
+main; exit

@@ -321,18 +321,24 @@ trap_signals()
 
 trap finish EXIT
 trap_signals
-[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-mkdir -p "$partial"
-[[ $clock == wall ]] || need_simulator
-progress "building modules for Linux $kernel, the corelane tool and the guest's programs"
-MODULES='drivers/net/bonding net/netfilter/percore' build "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
-build make -s -C "$CORELANE_TOP" tools test-tools
-progress_clear
-list_points
-measure
-COMMAND_LINE=$command_line SIM_OPTIONS=$NIC_OPTIONS${sim:+,$sim} "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
-mkdir -p "${out%/*}"
-mv "$partial" "$out"
-cat "$out/table.txt"
-say ""
-say "results are in $out: results.json, results.csv, facts.json, table.txt, connections.svg"
+# All that takes long is read before it begins: the file may change meanwhile.
+main()
+{
+	[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
+	mkdir -p "$partial"
+	[[ $clock == wall ]] || need_simulator
+	progress "building modules for Linux $kernel, the corelane tool and the guest's programs"
+	MODULES='drivers/net/bonding net/netfilter/percore' build "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
+	build make -s -C "$CORELANE_TOP" tools test-tools
+	progress_clear
+	list_points
+	measure
+	COMMAND_LINE=$command_line SIM_OPTIONS=$NIC_OPTIONS${sim:+,$sim} "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
+	mkdir -p "${out%/*}"
+	mv "$partial" "$out"
+	cat "$out/table.txt"
+	say ""
+	say "results are in $out: results.json, results.csv, facts.json, table.txt, connections.svg"
+}
+
+main; exit

@@ -174,25 +174,31 @@ group_simlane()
 	host_group simlane "$CORELANE_TOP/tests/simlane/host"
 }
 
-[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-mkdir -p "$logs"
-begun=$SECONDS
-case " ${groups[*]} " in
-*' build '*) ;;
-*' bonding '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
-esac
-for group in "${groups[@]}"; do
-	echo "# $group ($((SECONDS - begun)) s)"
-	case $group in
-	bonding | percore | pollnvme) lab_group "$group" --cpus 4 --lanes 4 --nvme 256M --nvme 256M ;;
-	system) host_group system "$CORELANE_TOP/tests/system" ;;
-	*) "group_$group" ;;
+# All that takes long is read before it begins: the file may change meanwhile.
+main()
+{
+	[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
+	mkdir -p "$logs"
+	begun=$SECONDS
+	case " ${groups[*]} " in
+	*' build '*) ;;
+	*' bonding '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
 	esac
-done
-echo
-[[ ${#failures[@]} == 0 ]] || printf 'failed: %s\n' "${failures[@]}"
-echo "# $((SECONDS - begun)) s"
-summary="$passed passed, $failed failed"
-[[ $skipped == 0 ]] || summary+=", $skipped skipped"
-echo "$summary"
-[[ $failed == 0 ]]
+	for group in "${groups[@]}"; do
+		echo "# $group ($((SECONDS - begun)) s)"
+		case $group in
+		bonding | percore | pollnvme) lab_group "$group" --cpus 4 --lanes 4 --nvme 256M --nvme 256M ;;
+		system) host_group system "$CORELANE_TOP/tests/system" ;;
+		*) "group_$group" ;;
+		esac
+	done
+	echo
+	[[ ${#failures[@]} == 0 ]] || printf 'failed: %s\n' "${failures[@]}"
+	echo "# $((SECONDS - begun)) s"
+	summary="$passed passed, $failed failed"
+	[[ $skipped == 0 ]] || summary+=", $skipped skipped"
+	echo "$summary"
+	[[ $failed == 0 ]]
+}
+
+main; exit
