@@ -38,15 +38,34 @@ static void percore_set_port(struct sk_buff *skb, struct tcphdr *th,
 	*port = to;
 }
 
+/* A request becomes a connection with the packet that acknowledges it. Behind
+ * that one, in the same batch of a NIC, may be the first data, which comes here
+ * before the request has become anything. Bound to the request it would make a
+ * second connection for nothing; the stack finds the first when its turn comes.
+ */
+static bool percore_ends_handshake(const struct sk_buff *skb,
+				   unsigned int thoff)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
+	return th->ack && !th->syn && !th->fin && !th->rst &&
+	       skb->len - skb_network_offset(skb) == thoff + th->doff * 4;
+}
+
 /* Let the socket go with the packet, with the reference we hold, as early
  * demultiplexing would a moment later; with its route if that fits. The user
  * can switch the latter off, and we respect that.
  */
 static void percore_attach(struct net *net, struct sk_buff *skb,
-			   struct sock *sk)
+			   unsigned int thoff, struct sock *sk)
 {
 	struct dst_entry *dst;
 
+	if (sk->sk_state == TCP_NEW_SYN_RECV &&
+	    !percore_ends_handshake(skb, thoff)) {
+		sock_gen_put(sk);
+		return;
+	}
 	skb->sk = sk;
 	skb->destructor = sock_edemux;
 	if (!sk_fullsock(sk) || skb_dst(skb) ||
@@ -134,7 +153,7 @@ static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
 				       : PERCORE_STAT_MIGRATED);
 	if (attach)
-		percore_attach(net, skb, sk);
+		percore_attach(net, skb, thoff, sk);
 	else
 		sock_gen_put(sk);
 	return lane;
