@@ -78,10 +78,11 @@ pc_serve_stop()
 	PC_SERVER=
 }
 
-# pc_add_in NETNS: the service VIP:80 with a lane on CPUs 0-3
+# pc_add_in NETNS: the service VIP:80 with a lane on CPUs 0-3, by PC_METHOD
 pc_add_in()
 {
-	ip netns exec "$1" corelane nat add "$PC_VIP:80" --cpus 0-3 --ports 8000+16
+	ip netns exec "$1" corelane nat add "$PC_VIP:80" --cpus 0-3 --ports 8000+16 \
+		--method "${PC_METHOD:-nat}"
 }
 
 pc_add() { pc_add_in pc-srv; }

@@ -3,7 +3,8 @@
  * percore_peer: the server and the clients of percore's tests
  *
  *   serve ADDR PORT...      listen on each port; answer a line with the port
- *                           it came in on, "big N" with N bytes, "close" by
+ *                           it came in on, "big N" with N bytes, "name" with
+ *                           the port that getsockname() tells, "close" by
  *                           closing the connection
  *   talk ADDR PORT [SPORT]  one connection: send each line of stdin, print the
  *                           answer (its length when it is long)
@@ -140,6 +141,15 @@ static bool answer(int fd, struct peer *peer)
 		long len = atol(peer->line + 4);
 
 		return len > 0 && send_big(fd, (size_t)len);
+	}
+	if (!strncmp(peer->line, "name", 4)) {
+		struct sockaddr_in sin = { 0 };
+		socklen_t len = sizeof(sin);
+
+		if (getsockname(fd, (void *)&sin, &len))
+			return false;
+		snprintf(text, sizeof(text), "%u\n", ntohs(sin.sin_port));
+		return send_all(fd, text, strlen(text));
 	}
 	snprintf(text, sizeof(text), "%u\n", peer->port);
 	return send_all(fd, text, strlen(text));

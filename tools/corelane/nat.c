@@ -31,6 +31,28 @@ const char *nat_key_str(const struct nat_key *key)
 	return cl_str("%s:%u", addr, key->port);
 }
 
+static const char *const methods[] = {
+	[PERCORE_METHOD_NAT] = "nat",
+	[PERCORE_METHOD_STEER] = "steer",
+};
+
+_Static_assert(CL_ARRAY_SIZE(methods) == PERCORE_METHOD_MAX + 1,
+	       "a method has no name");
+
+const char *nat_method_str(uint8_t method)
+{
+	return method < CL_ARRAY_SIZE(methods) ? methods[method] : "?";
+}
+
+static int parse_method(const char *text, uint8_t *method)
+{
+	for (*method = 0; *method < CL_ARRAY_SIZE(methods); ++*method)
+		if (!strcmp(text, methods[*method]))
+			return CL_OK;
+	return cl_usage("method '%s' is not known: write 'nat' or 'steer'",
+			text);
+}
+
 static int parse_key(const char *text, struct nat_key *key)
 {
 	char addr[INET_ADDRSTRLEN];
@@ -135,13 +157,13 @@ static int report_service(const struct nat_args *args,
 					  (int)lanes[i].port));
 		return cl_print_json(json_pack("{s:s, s:s, s:s, s:b, s:o}",
 			"service", nat_key_str(&args->key), "proto", "tcp",
-			"method", "nat", "dry_run", args->dry_run, "lanes",
+			"method", nat_method_str(args->method), "dry_run", args->dry_run, "lanes",
 			list));
 	}
 	if (!args->dry_run)
 		return CL_OK;
-	printf("service %s, method nat, %d lanes (nothing was changed)\n",
-	       nat_key_str(&args->key), n);
+	printf("service %s, method %s, %d lanes (nothing was changed)\n",
+	       nat_key_str(&args->key), nat_method_str(args->method), n);
 	cl_table_init(&table, 2);
 	cl_table_row(&table, "CPU", "PORT");
 	for (int i = 0; i < n; i++)
@@ -158,13 +180,13 @@ static void put_key(struct nlmsghdr *nlh, const struct nat_key *key)
 	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_PROTO, IPPROTO_TCP);
 }
 
-static void put_service(struct nlmsghdr *nlh, const struct nat_key *key,
+static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
 			const struct nat_lane *lanes, int n)
 {
 	struct nlattr *nest;
 
-	put_key(nlh, key);
-	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_METHOD, PERCORE_METHOD_NAT);
+	put_key(nlh, &args->key);
+	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_METHOD, args->method);
 	for (int i = 0; i < n; i++) {
 		nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
 		mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, lanes[i].cpu);
@@ -174,8 +196,8 @@ static void put_service(struct nlmsghdr *nlh, const struct nat_key *key,
 	}
 }
 
-static int send_service(const struct nat_key *key, const struct nat_lane *lanes,
-			int n)
+static int send_service(const struct nat_args *args,
+			const struct nat_lane *lanes, int n)
 {
 	struct cl_genl *genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);
 	int err;
@@ -184,10 +206,10 @@ static int send_service(const struct nat_key *key, const struct nat_lane *lanes,
 		return CL_FAIL;
 	/* 1,024 lanes of 20 bytes fit into the buffer three times. */
 	put_service(cl_genl_msg(genl, PERCORE_CMD_SERVICE_NEW,
-				PERCORE_GENL_VERSION, 0), key, lanes, n);
+				PERCORE_GENL_VERSION, 0), args, lanes, n);
 	err = cl_genl_run(genl, NULL, NULL);
 	if (err)
-		cl_error("cannot add %s: %s", nat_key_str(key),
+		cl_error("cannot add %s: %s", nat_key_str(&args->key),
 			 cl_genl_why(genl, err));
 	cl_genl_close(genl);
 	return err ? CL_FAIL : CL_OK;
@@ -201,9 +223,6 @@ static int nat_add(const struct nat_args *args)
 	uint32_t base, step;
 	int n, ret;
 
-	if (args->method && strcmp(args->method, "nat"))
-		return cl_usage("method '%s' is not known: 'nat' is",
-				args->method);
 	n = parse_cpus(args->cpus, cpus);
 	if (n < 0)
 		return CL_USAGE;
@@ -216,7 +235,7 @@ static int nat_add(const struct nat_args *args)
 	}
 	warn_ephemeral(lanes, n);
 	if (!args->dry_run) {
-		ret = send_service(&args->key, lanes, n);
+		ret = send_service(args, lanes, n);
 		if (ret)
 			return ret;
 	}
@@ -245,6 +264,57 @@ static int nat_del(const struct nat_args *args)
 	return CL_OK;
 }
 
+static int set_lane(struct cl_genl *genl, const struct nat_args *args,
+		    unsigned int cpu, bool drain)
+{
+	struct nlmsghdr *nlh = cl_genl_msg(genl, PERCORE_CMD_LANE_SET,
+					   PERCORE_GENL_VERSION, 0);
+	struct nlattr *nest;
+	int err;
+
+	put_key(nlh, &args->key);
+	nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
+	mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, cpu);
+	mnl_attr_put_u8(nlh, PERCORE_A_LANE_DRAIN, drain);
+	mnl_attr_nest_end(nlh, nest);
+	err = cl_genl_run(genl, NULL, NULL);
+	if (err)
+		cl_error("cannot %s CPU %u of %s: %s",
+			 drain ? "drain" : "undrain", cpu,
+			 nat_key_str(&args->key), cl_genl_why(genl, err));
+	return err;
+}
+
+static int set_lanes(const struct nat_args *args, bool drain)
+{
+	static unsigned int cpus[PERCORE_MAX_LANES];
+	struct cl_genl *genl;
+	int n, err = 0;
+
+	if (!args->cpus)
+		return cl_usage("which lanes? name their CPUs with --cpus");
+	n = parse_cpus(args->cpus, cpus);
+	if (n < 0)
+		return CL_USAGE;
+	genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);
+	if (!genl)
+		return CL_FAIL;
+	for (int i = 0; !err && i < n; i++)
+		err = set_lane(genl, args, cpus[i], drain);
+	cl_genl_close(genl);
+	return err ? CL_FAIL : CL_OK;
+}
+
+static int nat_drain(const struct nat_args *args)
+{
+	return set_lanes(args, true);
+}
+
+static int nat_undrain(const struct nat_args *args)
+{
+	return set_lanes(args, false);
+}
+
 enum {
 	OPT_CPUS = 256,
 	OPT_PORTS,
@@ -264,10 +334,17 @@ static const struct argp_option add_options[] = {
 	  "Private port of the first lane, and the distance to the next "
 	  "(default " NAT_DEFAULT_PORTS "; ports closer than 16 share a cache "
 	  "line of the kernel's port table)", 0 },
-	{ "method", OPT_METHOD, "METHOD", 0, "nat (default)", 0 },
+	{ "method", OPT_METHOD, "METHOD", 0,
+	  "nat (default): rewrite ports, for any server; steer: give the "
+	  "lane's listener the connection as it is", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show the lanes, change nothing",
 	  0 },
 	OPTION_JSON, { 0 }
+};
+
+static const struct argp_option lane_options[] = {
+	{ "cpus", OPT_CPUS, "LIST", 0, "CPUs of the lanes, as 0-3,8", 0 },
+	{ 0 }
 };
 
 static const struct argp_option plain_options[] = { OPTION_JSON, { 0 } };
@@ -289,7 +366,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->ports = arg;
 		return 0;
 	case OPT_METHOD:
-		args->method = arg;
+		if (parse_method(arg, &args->method))
+			exit(CL_USAGE);
 		return 0;
 	case OPT_DRY_RUN:
 		args->dry_run = true;
@@ -325,6 +403,16 @@ static const struct action {
 	{ "del", nat_del,
 	  { .options = plain_options, .parser = parse_option,
 	    .args_doc = "VIP:PORT", .doc = "Delete the service." }, true },
+	{ "drain", nat_drain,
+	  { .options = lane_options, .parser = parse_option,
+	    .args_doc = "VIP:PORT",
+	    .doc = "Give these lanes no new connections; those they have go on." },
+	  true },
+	{ "undrain", nat_undrain,
+	  { .options = lane_options, .parser = parse_option,
+	    .args_doc = "VIP:PORT",
+	    .doc = "Give these lanes their share of new connections again." },
+	  true },
 	{ "show", nat_show,
 	  { .options = plain_options, .parser = parse_option,
 	    .args_doc = "[VIP:PORT]", .doc = "Show services and lanes." },
@@ -353,10 +441,12 @@ static void print_help(FILE *out)
 {
 	fputs("Usage: corelane nat ACTION [OPTION...] [VIP:PORT]\n"
 	      "One address and port in front of a listener per CPU.\n\n"
-	      "  add    add a service\n"
-	      "  del    delete a service\n"
-	      "  show   show services and their lanes\n"
-	      "  stats  show counters\n\n"
+	      "  add      add a service\n"
+	      "  del      delete a service\n"
+	      "  drain    give lanes no new connections\n"
+	      "  undrain  give them their share again\n"
+	      "  show     show services and their lanes\n"
+	      "  stats    show counters\n\n"
 	      "`corelane nat ACTION --help' tells more.\n", out);
 }
 

@@ -29,7 +29,7 @@ struct nat_key {
  * @have_key: one was given
  * @cpus: --cpus, or NULL
  * @ports: --ports, or NULL
- * @method: --method, or NULL
+ * @method: --method, enum percore_method
  * @json: --json
  * @dry_run: --dry-run
  * @explain: --explain
@@ -39,7 +39,7 @@ struct nat_args {
 	bool have_key;
 	const char *cpus;
 	const char *ports;
-	const char *method;
+	uint8_t method;
 	bool json;
 	bool dry_run;
 	bool explain;
@@ -47,6 +47,9 @@ struct nat_args {
 
 /* "10.0.0.1:80", valid until sixteen further calls of cl_str(). */
 const char *nat_key_str(const struct nat_key *key);
+
+/* "nat" or "steer"; "?" for what a newer module may have. */
+const char *nat_method_str(uint8_t method);
 
 int nat_show(const struct nat_args *args);
 int nat_stats(const struct nat_args *args);

@@ -20,7 +20,7 @@ static const struct counter {
 	{ "new", "first packets of connections that no lane knows yet, whichever lane gets them" },
 	{ "local", "packets of known connections that arrived on the CPU of their lane" },
 	{ "migrated", "packets of known connections that arrived on another CPU and were led to their lane" },
-	{ "fallback", "connections given to another lane because nobody listened on the CPU's own" },
+	{ "fallback", "connections given to another lane because the CPU's own is drained, or offline, or nobody listens there" },
 	{ "refused", "connections that no lane listened for; the client gets a reset" },
 	{ "cookie", "acknowledgments without a connection, given to a listener: the end of a SYN cookie handshake, or a stray" },
 	{ "stray", "other packets without a connection, such as a late reset" },
@@ -85,7 +85,7 @@ static bool parse_key(const struct nlattr *vip, const struct nlattr *port,
 }
 
 static bool parse_lane(const struct nlattr *nest, unsigned int *cpu,
-		       unsigned int *port)
+		       unsigned int *port, bool *drain)
 {
 	struct attrs lane = { 0 };
 
@@ -94,6 +94,8 @@ static bool parse_lane(const struct nlattr *nest, unsigned int *cpu,
 		return false;
 	*cpu = mnl_attr_get_u32(lane.tb[PERCORE_A_LANE_CPU]);
 	*port = ntohs(mnl_attr_get_u16(lane.tb[PERCORE_A_LANE_PORT]));
+	*drain = lane.tb[PERCORE_A_LANE_DRAIN] &&
+		 mnl_attr_get_u8(lane.tb[PERCORE_A_LANE_DRAIN]);
 	return true;
 }
 
@@ -104,7 +106,9 @@ static int on_service(const struct nlmsghdr *nlh, void *data)
 	struct view *view = data;
 	const struct nlattr *attr;
 	unsigned int cpu, port;
+	const char *method;
 	struct nat_key key;
+	bool drain;
 
 	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), collect, &attrs);
 	if (!parse_key(attrs.tb[PERCORE_A_SERVICE_VIP4],
@@ -116,23 +120,26 @@ static int on_service(const struct nlmsghdr *nlh, void *data)
 		json_decref(lanes);
 		return 0;
 	}
+	attr = attrs.tb[PERCORE_A_SERVICE_METHOD];
+	method = attr ? nat_method_str(mnl_attr_get_u8(attr)) : "?";
 	view->found++;
 	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
 		if (mnl_attr_get_type(attr) != PERCORE_A_SERVICE_LANE ||
-		    !parse_lane(attr, &cpu, &port))
+		    !parse_lane(attr, &cpu, &port, &drain))
 			continue;
-		json_array_append_new(lanes, json_pack("{s:i, s:i}", "cpu",
+		json_array_append_new(lanes, json_pack("{s:i, s:i, s:b}", "cpu",
 						       (int)cpu, "port",
-						       (int)port));
+						       (int)port, "drain",
+						       drain));
 		if (!view->args->json)
 			cl_table_row(&view->table, nat_key_str(&key), "tcp",
-				     "nat", cl_str("%u", cpu),
-				     cl_str("%u", port));
+				     method, cl_str("%u", cpu),
+				     cl_str("%u", port), drain ? "drain" : "-");
 	}
 	json_array_append_new(view->list,
 			      json_pack("{s:s, s:s, s:s, s:o}", "service",
 					nat_key_str(&key), "proto", "tcp",
-					"method", "nat", "lanes", lanes));
+					"method", method, "lanes", lanes));
 	return 0;
 }
 
@@ -227,8 +234,9 @@ int nat_show(const struct nat_args *args)
 	struct view view = { .args = args, .list = json_array() };
 	int ret;
 
-	cl_table_init(&view.table, 5);
-	cl_table_row(&view.table, "SERVICE", "PROTO", "METHOD", "CPU", "PORT");
+	cl_table_init(&view.table, 6);
+	cl_table_row(&view.table, "SERVICE", "PROTO", "METHOD", "CPU", "PORT",
+		     "STATE");
 	ret = dump(&view, PERCORE_CMD_SERVICE_GET, on_service);
 	if (!ret && args->json)
 		return cl_print_json(json_pack("{s:o}", "services", view.list));

@@ -24,6 +24,9 @@
  *	protocol; CAP_NET_ADMIN likewise
  * @PERCORE_CMD_SERVICE_GET: dump all services
  * @PERCORE_CMD_STATS_GET: dump counters, a message per service and CPU
+ * @PERCORE_CMD_LANE_SET: drain one lane of the service with this address, port
+ *	and protocol, or let new connections in again; its nest has cpu and drain;
+ *	CAP_NET_ADMIN likewise
  */
 enum percore_cmd {
 	PERCORE_CMD_UNSPEC,
@@ -31,6 +34,7 @@ enum percore_cmd {
 	PERCORE_CMD_SERVICE_DEL,
 	PERCORE_CMD_SERVICE_GET,
 	PERCORE_CMD_STATS_GET,
+	PERCORE_CMD_LANE_SET,
 
 	/* private: */
 	__PERCORE_CMD_MAX,
@@ -41,9 +45,12 @@ enum percore_cmd {
  * enum percore_method - how a packet gets to the listener of its lane
  * @PERCORE_METHOD_NAT: its destination port becomes the lane's private port,
  *	and replies leave with the service's port
+ * @PERCORE_METHOD_STEER: the lane's listener is given the first packet of a
+ *	connection as it is; nothing is rewritten
  */
 enum percore_method {
 	PERCORE_METHOD_NAT,
+	PERCORE_METHOD_STEER,
 
 	/* private: */
 	__PERCORE_METHOD_MAX,
@@ -79,11 +86,14 @@ enum percore_service_attr {
  * @PERCORE_A_LANE_UNSPEC: unused
  * @PERCORE_A_LANE_CPU: u32, CPU whose packets the lane takes
  * @PERCORE_A_LANE_PORT: be16, private port that the lane's server listens on
+ * @PERCORE_A_LANE_DRAIN: u8, 1: no new connections for the lane as long as
+ *	another has a listener; 0 (the default): its share of them
  */
 enum percore_lane_attr {
 	PERCORE_A_LANE_UNSPEC,
 	PERCORE_A_LANE_CPU,
 	PERCORE_A_LANE_PORT,
+	PERCORE_A_LANE_DRAIN,
 
 	/* private: */
 	__PERCORE_A_LANE_MAX,
@@ -107,7 +117,7 @@ enum percore_lane_attr {
  * @PERCORE_A_STATS_MIGRATED: u64, packets of known connections that arrived on
  *	another CPU and were led to their lane
  * @PERCORE_A_STATS_FALLBACK: u64, packets without a connection given to another
- *	lane because nobody listened on the CPU's own
+ *	lane because the CPU's own was drained, or offline, or nobody listened there
  * @PERCORE_A_STATS_REFUSED: u64, new connections that no lane listened for; the
  *	client gets a reset
  * @PERCORE_A_STATS_COOKIE: u64, acknowledgments without a connection, given to a

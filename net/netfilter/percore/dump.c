@@ -16,7 +16,8 @@ static int percore_put_lane(struct sk_buff *skb,
 
 	if (!nest ||
 	    nla_put_u32(skb, PERCORE_A_LANE_CPU, lane->cpu) ||
-	    nla_put_be16(skb, PERCORE_A_LANE_PORT, lane->port))
+	    nla_put_be16(skb, PERCORE_A_LANE_PORT, lane->port) ||
+	    nla_put_u8(skb, PERCORE_A_LANE_DRAIN, lane->drain))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -62,7 +63,7 @@ err_cancel:
  * percore_dump_start() - ask for room for the largest service
  * @cb: dump
  *
- * A lane takes 20 bytes.
+ * A lane takes 28 bytes.
  *
  * Return: 0.
  */

@@ -4,6 +4,7 @@
  * whichever CPU receives the packet; a flow without a socket goes to the lane
  * of this CPU, or to another lane where somebody listens.
  */
+#include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
@@ -15,26 +16,34 @@
 #include "percore_compat.h"
 #include "percore.h"
 
-static struct sock *percore_established(struct net *net,
-					const struct percore_service *svc,
-					const struct percore_tuple *tuple,
-					u16 lane)
+/**
+ * percore_flow_at() - find the socket of a flow by the port it is bound to
+ * @net: netns
+ * @svc: service
+ * @tuple: the client's end
+ * @port: port at this end
+ *
+ * Connected sockets, half-open ones and TIME_WAIT live in the same table.
+ *
+ * Context: softirq, RCU.
+ * Return: socket with a reference that sock_gen_put() gives back, or NULL.
+ */
+struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
+			     const struct percore_tuple *tuple, __be16 port)
 {
 	return __inet_lookup_established(net, tuple->addr, tuple->port,
-					 svc->vip,
-					 ntohs(svc->lane[lane].port),
-					 tuple->dif, tuple->sdif);
+					 svc->vip, ntohs(port), tuple->dif,
+					 tuple->sdif);
 }
 
 /**
- * percore_flow_find() - find the socket of a flow
+ * percore_flow_find() - find the socket of a flow of method nat
  * @net: netns
  * @svc: service
  * @tuple: the client's end
  * @own: lane to try first
  * @lane: result: the lane with the socket; @own when there is none
  *
- * Connected sockets, half-open ones and TIME_WAIT live in the same table.
  * A packet on its own lane costs one search; only a packet that belongs to
  * another lane, or to nobody, costs one per lane.
  *
@@ -50,21 +59,28 @@ struct sock *percore_flow_find(struct net *net,
 	u16 i;
 
 	*lane = own;
-	sk = percore_established(net, svc, tuple, own);
+	sk = percore_flow_at(net, svc, tuple, svc->lane[own].port);
 	for (i = 0; !sk && i < svc->lanes; i++) {
 		if (i == own)
 			continue;
-		sk = percore_established(net, svc, tuple, i);
+		sk = percore_flow_at(net, svc, tuple, svc->lane[i].port);
 		if (sk)
 			*lane = i;
 	}
 	return sk;
 }
 
-/* The listener goes with the packet, as one that a BPF program assigned at
- * ingress does: not counted, alive under RCU, dropped by sock_pfree().
+/**
+ * percore_attach_listener() - let a listener go with a packet
+ * @skb: packet that may carry one (percore_may_attach())
+ * @sk: listener
+ *
+ * As one that a BPF program assigned at ingress does: not counted, alive under
+ * RCU, dropped by sock_pfree().
+ *
+ * Context: softirq, RCU.
  */
-static void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
+void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
 {
 	/* A listener that would need a reference is found again later. */
 	if (sk_is_refcounted(sk))
@@ -145,30 +161,34 @@ static bool percore_cookie_fits(const struct sock *sk,
  * @own: lane to try first
  * @lane: result: the lane that sent the cookie
  *
- * A cookie covers the private port, so it is good on one lane alone, which is
- * not this CPU's when the flow changed CPU in the middle of its handshake.
+ * With method nat a cookie covers the private port, so it is good on one lane
+ * alone, which is not this CPU's when the flow changed CPU in the middle of its
+ * handshake. With method steer it is good on every lane that sends cookies.
  *
  * Context: softirq, RCU.
- * Return: false when no lane sent it.
+ * Return: that lane's listener, alive under RCU; NULL when no lane sent it.
  */
-bool percore_flow_cookie(struct net *net, const struct percore_service *svc,
-			 struct sk_buff *skb, unsigned int thoff, u16 own,
-			 u16 *lane)
+struct sock *percore_flow_cookie(struct net *net,
+				 const struct percore_service *svc,
+				 struct sk_buff *skb, unsigned int thoff,
+				 u16 own, u16 *lane)
 {
 	struct sock *sk;
+	__be16 port;
 	u16 i;
 
 	if (!READ_ONCE(net->ipv4.sysctl_tcp_syncookies))
-		return false;
+		return NULL;
 	*lane = own;
 	for (i = 0; i < svc->lanes; i++) {
 		sk = percore_listener(net, skb, thoff, svc->lane[*lane].port);
-		if (sk && percore_cookie_fits(sk, skb, thoff,
-					      svc->lane[*lane].port))
-			return true;
+		port = svc->method == PERCORE_METHOD_STEER ?
+		       svc->port : svc->lane[*lane].port;
+		if (sk && percore_cookie_fits(sk, skb, thoff, port))
+			return sk;
 		*lane = *lane + 1 < svc->lanes ? *lane + 1 : 0;
 	}
-	return false;
+	return NULL;
 }
 
 /* The @attempt-th lane for a flow whose own lane is dead: the same for all
@@ -188,6 +208,57 @@ static u16 percore_spread(const struct percore_service *svc,
 /* Lanes chosen by hash before all are tried in order. */
 #define PERCORE_SPREAD_TRIES	8
 
+/* A lane whose CPU is gone or that is drained has no share of its own. */
+static bool percore_is_resting(const struct percore_lane *lane)
+{
+	return READ_ONCE(lane->drain) || !cpu_online(lane->cpu);
+}
+
+/**
+ * struct percore_search - the search of a lane for a packet without a socket
+ * @net: netns
+ * @svc: service
+ * @skb: packet
+ * @thoff: offset of its TCP header from the network header
+ * @resting: look at resting lanes alone, instead of at all others
+ * @lane: the lane looked at last
+ */
+struct percore_search {
+	struct net *net;
+	const struct percore_service *svc;
+	struct sk_buff *skb;
+	unsigned int thoff;
+	bool resting;
+	u16 lane;
+};
+
+static struct sock *percore_try(struct percore_search *s, u16 lane)
+{
+	const struct percore_lane *l = &s->svc->lane[lane];
+
+	s->lane = lane;
+	if (percore_is_resting(l) != s->resting)
+		return NULL;
+	return percore_listener(s->net, s->skb, s->thoff, l->port);
+}
+
+/* Own lane, then some by hash so that a flow's packets agree and the flows
+ * share the load, then all.
+ */
+static struct sock *percore_try_all(struct percore_search *s, u16 own)
+{
+	struct sock *sk;
+	u32 i;
+
+	sk = percore_try(s, own);
+	for (i = 0; !sk && i < PERCORE_SPREAD_TRIES; i++)
+		sk = percore_try(s, percore_spread(s->svc, s->skb, s->thoff,
+						   i));
+	for (i = 0; !sk && i < s->svc->lanes; i++)
+		sk = percore_try(s, i);
+	return sk;
+}
+
 /**
  * percore_flow_steer() - choose the lane of a packet that has no socket
  * @net: netns
@@ -196,6 +267,9 @@ static u16 percore_spread(const struct percore_service *svc,
  * @thoff: offset of its TCP header from the network header
  * @own: this CPU's lane
  * @attach: let the listener go with the packet
+ *
+ * A drained lane, and one whose CPU is offline, takes part only when nobody
+ * listens on any other: late service is better than a reset.
  *
  * Context: softirq, RCU.
  * Return: @own if somebody listens there, else one of the lanes where somebody
@@ -207,27 +281,27 @@ u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach)
 {
+	struct percore_search search = {
+		.net = net,
+		.svc = svc,
+		.skb = skb,
+		.thoff = thoff,
+	};
 	struct sock *sk;
-	u16 lane = own;
-	u32 i;
 
-	sk = percore_listener(net, skb, thoff, svc->lane[own].port);
-	for (i = 0; !sk && i < PERCORE_SPREAD_TRIES; i++) {
-		lane = percore_spread(svc, skb, thoff, i);
-		sk = percore_listener(net, skb, thoff, svc->lane[lane].port);
-	}
-	for (i = 0; !sk && i < svc->lanes; i++) {
-		lane = i;
-		sk = percore_listener(net, skb, thoff, svc->lane[lane].port);
+	sk = percore_try_all(&search, own);
+	if (!sk) {
+		search.resting = true;
+		sk = percore_try_all(&search, own);
 	}
 	if (sk) {
 		if (attach)
 			percore_attach_listener(skb, sk);
-		if (lane != own)
+		if (search.lane != own)
 			percore_count(svc, PERCORE_STAT_FALLBACK);
-		return lane;
+		return search.lane;
 	}
-	if (((struct tcphdr *)(skb_network_header(skb) + thoff))->syn)
+	if (percore_tcp_hdr(skb, thoff)->syn)
 		percore_count(svc, PERCORE_STAT_REFUSED);
 	return own;
 }

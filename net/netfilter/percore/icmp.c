@@ -141,7 +141,8 @@ unsigned int percore_icmp_in(struct sk_buff *skb,
 	if (!percore_quote_read(skb, &q))
 		return NF_ACCEPT;
 	slot = percore_table_find(table, q.saddr, q.source);
-	if (!slot)
+	/* The sockets of method steer have the port that is quoted. */
+	if (!slot || slot->svc->method != PERCORE_METHOD_NAT)
 		return NF_ACCEPT;
 	svc = slot->svc;
 	percore_untrack(skb);
@@ -189,7 +190,7 @@ unsigned int percore_icmp_out(struct sk_buff *skb,
 	if (!percore_quote_read(skb, &q))
 		return NF_ACCEPT;
 	slot = percore_table_find(table, q.daddr, q.dest);
-	if (!slot)
+	if (!slot || slot->svc->method != PERCORE_METHOD_NAT)
 		return NF_ACCEPT;
 	percore_untrack(skb);
 	if (slot->lane == PERCORE_PUBLIC)

@@ -51,7 +51,7 @@ static unsigned int percore_hook_in(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
-		return percore_nat_in(skb, table, state);
+		return percore_tcp_in(skb, table, state);
 	case IPPROTO_ICMP:
 		return percore_icmp_in(skb, table, state->net);
 	}
@@ -78,65 +78,84 @@ static unsigned int percore_hook_out(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-static const struct nf_hook_ops percore_hooks[] = {
-	{
-		.hook = percore_hook_in,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_PRE_ROUTING,
-		.priority = PERCORE_PRI_IN,
-	},
-	{
-		.hook = percore_hook_out,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT,
-		.priority = PERCORE_PRI_OUT,
-	},
+static const struct nf_hook_ops percore_ops_in = {
+	.hook = percore_hook_in,
+	.pf = NFPROTO_IPV4,
+	.hooknum = NF_INET_PRE_ROUTING,
+	.priority = PERCORE_PRI_IN,
 };
 
-/**
- * percore_hooks_get() - see the packets of a netns, if we do not yet
- * @net: netns, its percore_net locked
- *
- * Context: may sleep.
- * Return: 0 or -errno.
- */
-int percore_hooks_get(struct net *net)
+static const struct nf_hook_ops percore_ops_out = {
+	.hook = percore_hook_out,
+	.pf = NFPROTO_IPV4,
+	.hooknum = NF_INET_LOCAL_OUT,
+	.priority = PERCORE_PRI_OUT,
+};
+
+static int percore_hook_in_set(struct net *net, struct percore_net *pn, bool on)
 {
-	struct percore_net *pn = percore_pernet(net);
 	int err;
 
-	if (pn->hooked)
+	if (on == pn->hooked_in)
 		return 0;
-	err = nf_defrag_ipv4_enable(net);
-	if (err)
-		return err;
-	err = nf_register_net_hooks(net, percore_hooks,
-				    ARRAY_SIZE(percore_hooks));
-	if (err) {
+	if (on) {
+		err = nf_defrag_ipv4_enable(net);
+		if (err)
+			return err;
+		err = nf_register_net_hook(net, &percore_ops_in);
+		if (err) {
+			nf_defrag_ipv4_disable(net);
+			return err;
+		}
+	} else {
+		nf_unregister_net_hook(net, &percore_ops_in);
 		nf_defrag_ipv4_disable(net);
-		return err;
 	}
-	pn->hooked = true;
+	pn->hooked_in = on;
+	return 0;
+}
+
+static int percore_hook_out_set(struct net *net, struct percore_net *pn,
+				bool on)
+{
+	int err;
+
+	if (on == pn->hooked_out)
+		return 0;
+	if (on) {
+		err = nf_register_net_hook(net, &percore_ops_out);
+		if (err)
+			return err;
+	} else {
+		nf_unregister_net_hook(net, &percore_ops_out);
+	}
+	pn->hooked_out = on;
 	return 0;
 }
 
 /**
- * percore_hooks_put() - see no more packets of a netns
+ * percore_hooks_set() - see the packets of a netns, or see them no more
  * @net: netns, its percore_net locked
+ * @in: those that arrive
+ * @out: those that leave, which only method nat wants
  *
  * A packet that is inside a hook leaves it within an RCU grace period.
  *
  * Context: may sleep.
+ * Return: 0, or -errno when one of them cannot be switched on.
  */
-void percore_hooks_put(struct net *net)
+int percore_hooks_set(struct net *net, bool in, bool out)
 {
 	struct percore_net *pn = percore_pernet(net);
+	int err;
 
-	if (!pn->hooked)
-		return;
-	pn->hooked = false;
-	nf_unregister_net_hooks(net, percore_hooks, ARRAY_SIZE(percore_hooks));
-	nf_defrag_ipv4_disable(net);
+	err = percore_hook_in_set(net, pn, in);
+	if (err)
+		return err;
+	err = percore_hook_out_set(net, pn, out);
+	if (err)
+		percore_hook_in_set(net, pn, pn->count);
+	return err;
 }
 
 static int __net_init percore_net_init(struct net *net)
@@ -153,7 +172,7 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 	struct percore_net *pn = percore_pernet(net);
 
 	mutex_lock(&pn->lock);
-	percore_hooks_put(net);
+	percore_hooks_set(net, false, false);
 	mutex_unlock(&pn->lock);
 }
 

@@ -7,21 +7,13 @@
  * look for it again. Out: the source port becomes the public one.
  */
 #include <linux/ip.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/tcp.h>
 #include <net/checksum.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/sock.h>
-#include <net/tcp.h>
 
 #include "percore.h"
-
-static struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
-				      unsigned int thoff)
-{
-	return (struct tcphdr *)(skb_network_header(skb) + thoff);
-}
 
 /* Replace a port. It is covered by the TCP checksum but not by the pseudo
  * header, so:
@@ -38,62 +30,6 @@ static void percore_set_port(struct sk_buff *skb, struct tcphdr *th,
 	*port = to;
 }
 
-/* A request becomes a connection with the packet that acknowledges it. Behind
- * that one, in the same batch of a NIC, may be the first data, which comes here
- * before the request has become anything. Bound to the request it would make a
- * second connection for nothing; the stack finds the first when its turn comes.
- */
-static bool percore_ends_handshake(const struct sk_buff *skb,
-				   unsigned int thoff)
-{
-	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
-
-	return th->ack && !th->syn && !th->fin && !th->rst &&
-	       skb->len - skb_network_offset(skb) == thoff + th->doff * 4;
-}
-
-/* Let the socket go with the packet, with the reference we hold, as early
- * demultiplexing would a moment later; with its route if that fits. The user
- * can switch the latter off, and we respect that.
- */
-static void percore_attach(struct net *net, struct sk_buff *skb,
-			   unsigned int thoff, struct sock *sk)
-{
-	struct dst_entry *dst;
-
-	if (sk->sk_state == TCP_NEW_SYN_RECV &&
-	    !percore_ends_handshake(skb, thoff)) {
-		sock_gen_put(sk);
-		return;
-	}
-	skb->sk = sk;
-	skb->destructor = sock_edemux;
-	if (!sk_fullsock(sk) || skb_dst(skb) ||
-	    !READ_ONCE(net->ipv4.sysctl_ip_early_demux) ||
-	    !READ_ONCE(net->ipv4.sysctl_tcp_early_demux))
-		return;
-	dst = rcu_dereference(sk->sk_rx_dst);
-	if (dst)
-		dst = dst_check(dst, 0);
-	if (dst && sk->sk_rx_dst_ifindex == skb->skb_iif)
-		skb_dst_set_noref(skb, dst);
-}
-
-/* A packet that a bridge passes through netfilter may leave by another port,
- * and one that is not for this host will be dropped or forwarded: such a
- * packet carries no socket.
- */
-static bool percore_may_attach(const struct sk_buff *skb)
-{
-	return skb->pkt_type == PACKET_HOST && !nf_bridge_in_prerouting(skb) &&
-	       !ip_is_fragment(ip_hdr(skb));
-}
-
-static bool percore_is_first(const struct tcphdr *th)
-{
-	return th->syn && !th->ack;
-}
-
 /* A packet without a socket: count what it is, and choose its lane. */
 static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 			   struct sk_buff *skb, unsigned int thoff, u16 own,
@@ -104,7 +40,7 @@ static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 
 	if (percore_is_first(th)) {
 		percore_count(svc, PERCORE_STAT_NEW);
-	} else if (th->ack && !th->syn && !th->rst && !th->fin) {
+	} else if (percore_is_ack(th)) {
 		/* The stack looks again, and may find what is just being
 		 * hashed.
 		 */
@@ -159,9 +95,19 @@ static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 	return lane;
 }
 
-static unsigned int percore_nat_service(struct sk_buff *skb,
-					const struct percore_service *svc,
-					struct net *net, unsigned int thoff)
+/**
+ * percore_nat_in() - a TCP packet arrives for a service's public port
+ * @skb: packet, TCP header pulled
+ * @svc: service
+ * @net: netns
+ * @thoff: offset of the TCP header from the network header
+ *
+ * Context: softirq, RCU.
+ * Return: netfilter verdict.
+ */
+unsigned int percore_nat_in(struct sk_buff *skb,
+			    const struct percore_service *svc,
+			    struct net *net, unsigned int thoff)
 {
 	struct tcphdr *th;
 	u16 lane;
@@ -179,57 +125,6 @@ static unsigned int percore_nat_service(struct sk_buff *skb,
 	th = percore_tcp_hdr(skb, thoff);
 	percore_set_port(skb, th, &th->dest, svc->lane[lane].port);
 	return NF_ACCEPT;
-}
-
-/**
- * percore_nat_in() - a TCP packet arrives
- * @skb: packet, IP header pulled and checked
- * @table: ports of this netns
- * @state: the hook's
- *
- * Context: softirq, RCU.
- * Return: netfilter verdict.
- */
-unsigned int percore_nat_in(struct sk_buff *skb,
-			    const struct percore_table *table,
-			    const struct nf_hook_state *state)
-{
-	unsigned int thoff = ip_hdrlen(skb);
-	const struct percore_slot *slot;
-	const struct tcphdr *th;
-
-	/* Somebody at ingress has chosen the socket already. */
-	if (skb->sk)
-		return NF_ACCEPT;
-	/* The ports are in the first fragment. Fragments get here only past
-	 * defragmentation (rules can make it look away), and go together at
-	 * local delivery.
-	 */
-	if (ip_hdr(skb)->frag_off & htons(IP_OFFSET))
-		return NF_ACCEPT;
-	/* Nobody takes half a TCP header, unless it is a fragment that got
-	 * past defragmentation and would be put together behind us.
-	 */
-	if (!pskb_may_pull(skb, thoff + sizeof(*th)))
-		return NF_DROP;
-	th = percore_tcp_hdr(skb, thoff);
-	slot = percore_table_find(table, ip_hdr(skb)->daddr, th->dest);
-	if (!slot)
-		return NF_ACCEPT;
-	percore_untrack(skb);
-	/* A VRF runs this hook again with itself as the device, to which its
-	 * sockets are bound.
-	 */
-	if (netif_is_l3_slave(state->in))
-		return NF_ACCEPT;
-	if (slot->lane != PERCORE_PUBLIC) {
-		percore_count(slot->svc, PERCORE_STAT_DROPPED_DIRECT);
-		return NF_DROP;
-	}
-	/* The stack drops it and counts it; do not lead it anywhere. */
-	if (th->doff < sizeof(*th) / 4)
-		return NF_ACCEPT;
-	return percore_nat_service(skb, slot->svc, state->net, thoff);
 }
 
 /**
@@ -253,11 +148,13 @@ unsigned int percore_nat_out(struct sk_buff *skb,
 		return NF_ACCEPT;
 	th = percore_tcp_hdr(skb, thoff);
 	slot = percore_table_find(table, ip_hdr(skb)->saddr, th->source);
-	if (!slot || slot->lane == PERCORE_PUBLIC) {
+	if (!slot || slot->lane == PERCORE_PUBLIC ||
+	    slot->svc->method != PERCORE_METHOD_NAT) {
 		/* A client on this host: its answers will be untracked, so its
 		 * own packets must be.
 		 */
-		if (percore_table_find(table, ip_hdr(skb)->daddr, th->dest))
+		slot = percore_table_find(table, ip_hdr(skb)->daddr, th->dest);
+		if (slot && slot->svc->method == PERCORE_METHOD_NAT)
 			percore_untrack(skb);
 		return NF_ACCEPT;
 	}

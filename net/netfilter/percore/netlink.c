@@ -11,9 +11,11 @@
 #include "percore_compat.h"
 #include "percore.h"
 
-static const struct nla_policy percore_lane_policy[] = {
+static const struct nla_policy
+percore_lane_policy[PERCORE_A_LANE_MAX + 1] = {
 	[PERCORE_A_LANE_CPU] = { .type = NLA_U32 },
 	[PERCORE_A_LANE_PORT] = { .type = NLA_U16 },
+	[PERCORE_A_LANE_DRAIN] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 static const struct nla_policy
@@ -136,6 +138,8 @@ static int percore_parse_lane(const struct nlattr *attr,
 	}
 	lane->cpu = nla_get_u32(tb[PERCORE_A_LANE_CPU]);
 	lane->port = nla_get_be16(tb[PERCORE_A_LANE_PORT]);
+	lane->drain = tb[PERCORE_A_LANE_DRAIN] &&
+		      nla_get_u8(tb[PERCORE_A_LANE_DRAIN]);
 	return percore_check_lane(lane, attr, extack);
 }
 
@@ -301,6 +305,22 @@ err_free:
 	return err;
 }
 
+/* The service with this key, the netns locked; says so when there is none. */
+static struct percore_service *
+percore_find_locked(struct genl_info *info, const struct percore_key *key)
+{
+	struct percore_net *pn = percore_pernet(genl_info_net(info));
+	struct percore_service *svc;
+
+	svc = percore_service_find(pn, key->vip, key->port, key->proto);
+	if (!svc)
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+					info->attrs[PERCORE_A_SERVICE_VIP4],
+					"%pI4:%u has no service", &key->vip,
+					ntohs(key->port));
+	return svc;
+}
+
 static int percore_service_del_doit(struct sk_buff *skb,
 				    struct genl_info *info)
 {
@@ -314,15 +334,67 @@ static int percore_service_del_doit(struct sk_buff *skb,
 	if (err)
 		return err;
 	mutex_lock(&pn->lock);
-	svc = percore_service_find(pn, key.vip, key.port, key.proto);
+	svc = percore_find_locked(info, &key);
+	err = svc ? percore_service_del(net, svc) : -ENOENT;
+	mutex_unlock(&pn->lock);
+	return err;
+}
+
+/* Which lane a LANE_SET is about, and what it wants. */
+static int percore_parse_drain(struct genl_info *info, u32 *cpu, bool *drain)
+{
+	struct nlattr *attr = info->attrs[PERCORE_A_SERVICE_LANE];
+	struct nlattr *tb[PERCORE_A_LANE_MAX + 1];
+	int err;
+
+	if (!attr) {
+		GENL_SET_ERR_MSG(info, "lane is missing");
+		return -EINVAL;
+	}
+	if (percore_lane_attr(info, 1)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "more than one lane: one at a time");
+		return -EINVAL;
+	}
+	err = nla_parse_nested(tb, PERCORE_A_LANE_MAX, attr,
+			       percore_lane_policy, info->extack);
+	if (err)
+		return err;
+	if (!tb[PERCORE_A_LANE_CPU] || !tb[PERCORE_A_LANE_DRAIN]) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "a change of a lane needs cpu and drain");
+		return -EINVAL;
+	}
+	*cpu = nla_get_u32(tb[PERCORE_A_LANE_CPU]);
+	*drain = nla_get_u8(tb[PERCORE_A_LANE_DRAIN]);
+	return 0;
+}
+
+static int percore_lane_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct percore_net *pn = percore_pernet(genl_info_net(info));
+	struct percore_service *svc;
+	struct percore_key key;
+	bool drain;
+	u32 cpu;
+	int err;
+
+	err = percore_parse_key(info, &key);
+	if (err)
+		return err;
+	err = percore_parse_drain(info, &cpu, &drain);
+	if (err)
+		return err;
+	mutex_lock(&pn->lock);
+	err = -ENOENT;
+	svc = percore_find_locked(info, &key);
 	if (svc) {
-		err = percore_service_del(net, svc);
-	} else {
-		err = -ENOENT;
-		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
-					info->attrs[PERCORE_A_SERVICE_VIP4],
-					"%pI4:%u has no service", &key.vip,
-					ntohs(key.port));
+		err = percore_service_drain(pn, svc, cpu, drain);
+		if (err)
+			NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+						info->attrs[PERCORE_A_SERVICE_LANE],
+						"CPU %u has no lane of %pI4:%u",
+						cpu, &key.vip, ntohs(key.port));
 	}
 	mutex_unlock(&pn->lock);
 	return err;
@@ -338,6 +410,11 @@ static const struct genl_ops percore_ops[] = {
 		.cmd = PERCORE_CMD_SERVICE_DEL,
 		.flags = GENL_UNS_ADMIN_PERM,
 		.doit = percore_service_del_doit,
+	},
+	{
+		.cmd = PERCORE_CMD_LANE_SET,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.doit = percore_lane_set_doit,
 	},
 	{
 		.cmd = PERCORE_CMD_SERVICE_GET,

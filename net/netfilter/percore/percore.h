@@ -6,7 +6,8 @@
  *	netlink		the generic netlink family: parse, validate
  *	dump		what it tells: services and counters
  *	icmp		errors about our flows, both directions
- *	nat		what happens to one packet
+ *	tcp		whose service is this packet's; a socket goes with it
+ *	nat, steer	the two methods: what happens to one packet
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
  *	service		VIP, port, lanes; RCU table; per-CPU counters
  *	table		address and port -> service and lane
@@ -22,6 +23,7 @@
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
+#include <linux/tcp.h>
 #include <linux/types.h>
 #include <net/net_namespace.h>
 #include <uapi/linux/percore.h>
@@ -61,20 +63,25 @@ struct percore_stats {
  * struct percore_lane - a CPU and the private port of its server
  * @cpu: CPU number
  * @port: private port
+ * @drain: the lane gets no new connections; changes under RCU's eyes
  */
 struct percore_lane {
 	u32 cpu;
 	__be16 port;
+	bool drain;
 };
 
 /**
- * struct percore_service - one VIP:port and its lanes; never changes once added
+ * struct percore_service - one VIP:port and its lanes; once added only @cookies
+ *	and the lanes' @drain change
  * @vip: IPv4 address that clients use
  * @port: port that clients use
  * @lanes: number of lanes, at least 1
  * @proto: IPPROTO_TCP
  * @method: enum percore_method
  * @salt: seeds the hash that spreads the flows of a lane without a listener
+ * @cookies: method steer: when, in jiffies, a listener may last have sent a SYN
+ *	cookie, to the second; 0 for never. Any CPU, so that all know of it
  * @stats: counters per CPU
  * @lane_of_cpu: index of the lane for packets received on each CPU; a CPU that
  *	has no lane of its own is given one of the others
@@ -89,6 +96,7 @@ struct percore_service {
 	u8 proto;
 	u8 method;
 	u32 salt;
+	unsigned long cookies;
 	struct percore_stats __percpu *stats;
 	u16 *lane_of_cpu;
 	struct percore_lane *lane;
@@ -105,7 +113,9 @@ struct percore_service {
  * @count: length of @services
  * @ports: ports of all services, public and private
  * @generation: goes up with every change, for consistent dumps
- * @hooked: the netfilter hooks are registered
+ * @nats: how many of @services have method nat
+ * @hooked_in: the netfilter hook for packets that arrive is registered
+ * @hooked_out: the one for packets that leave is
  */
 struct percore_net {
 	struct percore_table __rcu *table;
@@ -115,7 +125,9 @@ struct percore_net {
 	unsigned int count;
 	unsigned int ports;
 	unsigned int generation;
-	bool hooked;
+	unsigned int nats;
+	bool hooked_in;
+	bool hooked_out;
 };
 
 /**
@@ -137,8 +149,7 @@ struct netlink_callback;
 
 /* main.c */
 struct percore_net *percore_pernet(const struct net *net);
-int percore_hooks_get(struct net *net);
-void percore_hooks_put(struct net *net);
+int percore_hooks_set(struct net *net, bool in, bool out);
 
 /* netlink.c */
 extern struct genl_family percore_family;
@@ -158,22 +169,38 @@ unsigned int percore_icmp_in(struct sk_buff *skb,
 unsigned int percore_icmp_out(struct sk_buff *skb,
 			      const struct percore_table *table);
 
-/* nat.c */
-unsigned int percore_nat_in(struct sk_buff *skb,
+/* tcp.c */
+unsigned int percore_tcp_in(struct sk_buff *skb,
 			    const struct percore_table *table,
 			    const struct nf_hook_state *state);
+bool percore_may_attach(const struct sk_buff *skb);
+void percore_attach(struct net *net, struct sk_buff *skb, unsigned int thoff,
+		    struct sock *sk);
+
+/* nat.c */
+unsigned int percore_nat_in(struct sk_buff *skb,
+			    const struct percore_service *svc,
+			    struct net *net, unsigned int thoff);
 unsigned int percore_nat_out(struct sk_buff *skb,
 			     const struct percore_table *table);
 
+/* steer.c */
+unsigned int percore_steer_in(struct sk_buff *skb, struct percore_service *svc,
+			      struct net *net, unsigned int thoff);
+
 /* flow.c */
+struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
+			     const struct percore_tuple *tuple, __be16 port);
 struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
 			       const struct percore_tuple *tuple, u16 own,
 			       u16 *lane);
 bool percore_look_again(const struct percore_service *svc);
-bool percore_flow_cookie(struct net *net, const struct percore_service *svc,
-			 struct sk_buff *skb, unsigned int thoff, u16 own,
-			 u16 *lane);
+struct sock *percore_flow_cookie(struct net *net,
+				 const struct percore_service *svc,
+				 struct sk_buff *skb, unsigned int thoff,
+				 u16 own, u16 *lane);
+void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach);
@@ -186,6 +213,8 @@ struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
 int percore_service_add(struct net *net, struct percore_service *svc,
 			struct percore_slot *clash, u16 *lane);
 int percore_service_del(struct net *net, struct percore_service *svc);
+int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
+			  u32 cpu, bool drain);
 void percore_service_purge(struct percore_net *pn);
 void percore_stats_read(const struct percore_service *svc, unsigned int cpu,
 			u64 n[PERCORE_STAT_COUNT]);
@@ -215,6 +244,24 @@ static inline void percore_count(const struct percore_service *svc,
 static inline u16 percore_own_lane(const struct percore_service *svc)
 {
 	return svc->lane_of_cpu[raw_smp_processor_id()];
+}
+
+static inline struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
+					     unsigned int thoff)
+{
+	return (struct tcphdr *)(skb_network_header(skb) + thoff);
+}
+
+/* The first packet of a connection. */
+static inline bool percore_is_first(const struct tcphdr *th)
+{
+	return th->syn && !th->ack;
+}
+
+/* One that may end a handshake. */
+static inline bool percore_is_ack(const struct tcphdr *th)
+{
+	return th->ack && !th->syn && !th->rst && !th->fin;
 }
 
 /**

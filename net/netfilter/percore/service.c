@@ -182,6 +182,7 @@ struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
 int percore_service_add(struct net *net, struct percore_service *svc,
 			struct percore_slot *clash, u16 *lane)
 {
+	bool nat = svc->method == PERCORE_METHOD_NAT;
 	struct percore_net *pn = percore_pernet(net);
 	u32 ports = pn->ports + 1 + svc->lanes;
 	const struct percore_slot *taken;
@@ -200,13 +201,14 @@ int percore_service_add(struct net *net, struct percore_service *svc,
 		kvfree(table);
 		return -EEXIST;
 	}
-	err = percore_hooks_get(net);
+	err = percore_hooks_set(net, true, pn->nats || nat);
 	if (err) {
 		kvfree(table);
 		return err;
 	}
 	list_add_tail(&svc->list, &pn->services);
 	pn->count++;
+	pn->nats += nat;
 	pn->ports = ports;
 	percore_table_publish(pn, table);
 	return 0;
@@ -233,12 +235,37 @@ int percore_service_del(struct net *net, struct percore_service *svc)
 	}
 	list_del(&svc->list);
 	pn->count--;
+	pn->nats -= svc->method == PERCORE_METHOD_NAT;
 	pn->ports = ports;
 	percore_table_publish(pn, table);
-	if (!table)
-		percore_hooks_put(net);
+	percore_hooks_set(net, pn->count, pn->nats);
 	call_rcu(&svc->rcu, percore_service_free_rcu);
 	return 0;
+}
+
+/**
+ * percore_service_drain() - keep new connections from a lane, or let them in
+ * @pn: netns, locked
+ * @svc: service of it
+ * @cpu: the lane's CPU
+ * @drain: keep them from it
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOENT when the CPU has no lane.
+ */
+int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
+			  u32 cpu, bool drain)
+{
+	u16 i;
+
+	for (i = 0; i < svc->lanes; i++) {
+		if (svc->lane[i].cpu != cpu)
+			continue;
+		WRITE_ONCE(svc->lane[i].drain, drain);
+		pn->generation++;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 /**
@@ -258,6 +285,7 @@ void percore_service_purge(struct percore_net *pn)
 		percore_service_free(svc);
 	}
 	pn->count = 0;
+	pn->nats = 0;
 	pn->ports = 0;
 	mutex_unlock(&pn->lock);
 }

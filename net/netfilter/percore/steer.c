@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Method steer: the listener of this CPU's lane goes with the first packet, as
+ * TPROXY would assign it. Nothing is rewritten: the connection that the
+ * listener makes has the public port, so the stack finds it by itself, on
+ * whichever CPU its packets arrive, and nothing is left to do for them.
+ *
+ * But for one case. The acknowledgment that returns a SYN cookie belongs to no
+ * socket, and no listener has the public port. So while listeners may be
+ * sending cookies, acknowledgments are looked at too.
+ */
+#include <linux/ip.h>
+#include <linux/jiffies.h>
+#include <linux/tcp.h>
+#include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_timewait_sock.h>
+#include <net/ip.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "percore.h"
+
+static struct percore_tuple percore_tuple_of(const struct sk_buff *skb,
+					     unsigned int thoff)
+{
+	return (struct percore_tuple){
+		.addr = ip_hdr(skb)->saddr,
+		.port = percore_tcp_hdr(skb, thoff)->source,
+		.dif = skb->skb_iif,
+		.sdif = inet_sdif(skb),
+	};
+}
+
+/* Note that the listener may answer with a cookie: it does when its queue of
+ * requests is full, and the packets of a whole batch come here before the first
+ * of them is queued, so half full is near enough. The note is written once a
+ * second at most.
+ */
+static void percore_note_cookies(struct net *net, struct percore_service *svc,
+				 const struct sock *sk)
+{
+	u8 mode = READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
+	unsigned long last = READ_ONCE(svc->cookies), now = jiffies | 1;
+
+	if (!mode || (mode == 1 && inet_csk_reqsk_queue_len(sk) <
+				   READ_ONCE(sk->sk_max_ack_backlog) / 2))
+		return;
+	if (!last || time_after(now, last + HZ))
+		WRITE_ONCE(svc->cookies, now);
+}
+
+/* May a cookie that is still valid have been sent? */
+static bool percore_cookies_recent(const struct percore_service *svc)
+{
+	unsigned long last = READ_ONCE(svc->cookies);
+
+	return last && time_before(jiffies, last + TCP_SYNCOOKIE_VALID + HZ);
+}
+
+/* May a connection in TIME_WAIT make room for a new one? The rule by sequence
+ * number alone; where only timestamps tell, the stack's answer makes the client
+ * clear the old one away and try again.
+ */
+static bool percore_makes_room(const struct sock *sk, const struct tcphdr *th)
+{
+	return sk->sk_state == TCP_TIME_WAIT &&
+	       READ_ONCE(inet_twsk(sk)->tw_substate) == TCP_TIME_WAIT &&
+	       after(ntohl(th->seq), READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt));
+}
+
+/* Is the port pair free for a new connection? If not, the socket that has it
+ * answers. The stack would clear a TIME_WAIT away in favour of a listener on
+ * the same port, of which there is none.
+ */
+static bool percore_is_free(struct net *net, const struct percore_service *svc,
+			    struct sk_buff *skb, unsigned int thoff)
+{
+	const struct percore_tuple tuple = percore_tuple_of(skb, thoff);
+	struct sock *sk = percore_flow_at(net, svc, &tuple, svc->port);
+
+	if (!sk)
+		return true;
+	if (!percore_makes_room(sk, percore_tcp_hdr(skb, thoff))) {
+		sock_gen_put(sk);
+		return false;
+	}
+	inet_twsk_deschedule_put(inet_twsk(sk));
+	return true;
+}
+
+static void percore_steer_first(struct net *net, struct percore_service *svc,
+				struct sk_buff *skb, unsigned int thoff)
+{
+	if (!percore_is_free(net, svc, skb, thoff))
+		return;
+	percore_count(svc, PERCORE_STAT_NEW);
+	percore_flow_steer(net, svc, skb, thoff, percore_own_lane(svc), true);
+	if (skb->sk)
+		percore_note_cookies(net, svc, skb->sk);
+}
+
+/* An acknowledgment, while cookies may be under way. */
+static void percore_steer_ack(struct net *net, struct percore_service *svc,
+			      struct sk_buff *skb, unsigned int thoff)
+{
+	const struct percore_tuple tuple = percore_tuple_of(skb, thoff);
+	struct sock *sk = percore_flow_at(net, svc, &tuple, svc->port);
+	u16 own = percore_own_lane(svc), lane;
+	bool thorough = false;
+
+	/* Between a request and its connection neither is hashed for an
+	 * instant, and a listener would answer with a reset: look twice.
+	 */
+	if (!sk) {
+		thorough = percore_look_again(svc);
+		if (thorough)
+			sk = percore_flow_at(net, svc, &tuple, svc->port);
+	}
+	if (sk) {
+		percore_attach(net, skb, thoff, sk);
+		return;
+	}
+	percore_count(svc, PERCORE_STAT_COOKIE);
+	if (thorough)
+		sk = percore_flow_cookie(net, svc, skb, thoff, own, &lane);
+	if (sk)
+		percore_attach_listener(skb, sk);
+	else
+		percore_flow_steer(net, svc, skb, thoff, own, true);
+}
+
+/**
+ * percore_steer_in() - a TCP packet arrives for a service's public port
+ * @skb: packet, TCP header pulled
+ * @svc: service
+ * @net: netns
+ * @thoff: offset of the TCP header from the network header
+ *
+ * Context: softirq, RCU.
+ * Return: netfilter verdict.
+ */
+unsigned int percore_steer_in(struct sk_buff *skb, struct percore_service *svc,
+			      struct net *net, unsigned int thoff)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
+	if (percore_is_first(th)) {
+		if (percore_may_attach(skb))
+			percore_steer_first(net, svc, skb, thoff);
+	} else if (unlikely(percore_cookies_recent(svc)) &&
+		   percore_is_ack(th) && percore_may_attach(skb)) {
+		percore_steer_ack(net, svc, skb, thoff);
+	}
+	return NF_ACCEPT;
+}
