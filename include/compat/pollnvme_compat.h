@@ -87,4 +87,17 @@ static inline struct gendisk *blk_alloc_disk(const struct pollnvme_limits *lim,
 }
 #endif /* !HAVE_BLK_FEAT_SYNCHRONOUS */
 
+#ifndef HAVE_HRTIMER_SETUP
+#include <linux/hrtimer.h>
+
+static inline void
+hrtimer_setup(struct hrtimer *timer,
+	      enum hrtimer_restart (*function)(struct hrtimer *),
+	      clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
 #endif /* POLLNVME_COMPAT_H */

@@ -55,6 +55,8 @@ probes() {
 	# pollnvme
 	# Queue features are part of the limits (6.11).
 	probe HAVE_BLK_FEAT_SYNCHRONOUS linux/blkdev.h '^#define BLK_FEAT_SYNCHRONOUS'
+	# 6.13: timers: the function is given at setup
+	probe HAVE_HRTIMER_SETUP linux/hrtimer.h '^(extern )?void hrtimer_setup\('
 }
 
 if [ -z "$output" ]; then

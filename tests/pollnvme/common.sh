@@ -106,3 +106,15 @@ pn_verify()
 		--verify=crc32c --verify_fatal=1 --do_verify=1 --fsync=16 \
 		--output-format=terse > /dev/null
 }
+
+# pn_wait_stat DISK COUNTER LEAST: until a counter is there
+pn_wait_stat()
+{
+	local turn
+
+	for ((turn = 0; turn < 300; turn++)); do
+		[[ $(pn_stat "$1" "$2") -lt $3 ]] || return 0
+		sleep 0.1
+	done
+	return 1
+}

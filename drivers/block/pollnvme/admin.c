@@ -91,7 +91,7 @@ int pollnvme_set_queue_count(struct pollnvme_ctrl *ctrl, unsigned int *count)
 /**
  * pollnvme_create_qp() - make a queue pair known to the controller
  * @ctrl: controller
- * @qp: pair; polled, so its completion queue gets no interrupt
+ * @qp: pair; the completion queue of a polled one gets no interrupt
  *
  * Return: 0 or an error.
  */
@@ -105,6 +105,10 @@ int pollnvme_create_qp(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp)
 	c.create_cq.cqid = cpu_to_le16(qp->q.qid);
 	c.create_cq.qsize = cpu_to_le16(qp->q.depth - 1);
 	c.create_cq.cq_flags = cpu_to_le16(NVME_QUEUE_PHYS_CONTIG);
+	if (qp->cmds) {
+		c.create_cq.cq_flags |= cpu_to_le16(NVME_CQ_IRQ_ENABLED);
+		c.create_cq.irq_vector = cpu_to_le16(qp->vector);
+	}
 	err = pollnvme_admin(ctrl, &c, NULL);
 	if (err)
 		return err;
@@ -122,11 +126,11 @@ int pollnvme_create_qp(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp)
 /**
  * pollnvme_abort() - ask the controller to give up a command
  * @ctrl: controller
- * @cmd: the command, in flight
+ * @cmd: the command, in flight, or a copy of it
  *
  * Best effort: the command ends through its own completion, or by a reset.
  */
-void pollnvme_abort(struct pollnvme_ctrl *ctrl, struct pollnvme_cmd *cmd)
+void pollnvme_abort(struct pollnvme_ctrl *ctrl, const struct pollnvme_cmd *cmd)
 {
 	struct nvme_command c = {};
 

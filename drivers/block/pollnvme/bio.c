@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bio disk, synchronous: submit_bio rings the doorbell, polls, and ends
- * the bio before it returns. Polling at full speed is bounded by the spin
+ * The bio disk. Where it polls, submit_bio rings the doorbell, polls, and ends
+ * the bio before it returns; else see async.c. Polling at full speed is bounded by the spin
  * limit, then the task sleeps between looks; a command that outlives the I/O
  * timeout is aborted, one that outlives it twice has the controller reset,
  * which ends every command. So a task waits long at worst, never for ever.
@@ -12,8 +12,6 @@
 
 /* How many looks between two readings of the clock. */
 #define POLLNVME_LOOKS_PER_CLOCK	32
-/* How often mapping is tried while there is no memory for it, each 1 ms. */
-#define POLLNVME_MAP_TRIES		5000
 
 static bool pollnvme_done(struct pollnvme_cmd *cmd)
 {
@@ -39,6 +37,7 @@ static bool pollnvme_spin(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 		  READ_ONCE(ns->ctrl->spin_limit_us) * (u64)NSEC_PER_USEC;
 	unsigned int looks = 0;
 	bool done;
+	u64 now;
 
 	for (;;) {
 		looks++;
@@ -53,8 +52,10 @@ static bool pollnvme_spin(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 		cpu_relax();
 	}
 	pollnvme_count_add(ns->stats, POLLNVME_SPINS, looks);
-	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS,
-			   ktime_get_ns() - cmd->start_ns);
+	now = ktime_get_ns();
+	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS, now - cmd->start_ns);
+	if (unlikely(READ_ONCE(ns->mode) == POLLNVME_HYBRID))
+		pollnvme_learn(ns, cmd, now);
 	return done;
 }
 
@@ -105,64 +106,6 @@ static void pollnvme_wait(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	pollnvme_qp_finish(cmd);
 }
 
-/* All slots are taken by tasks that poll; poll for them, then sleep. */
-static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
-			       unsigned int turn)
-{
-	unsigned int found = pollnvme_qp_poll(qp);
-
-	pollnvme_count_add(ns->stats, POLLNVME_REAPED_FOR_OTHERS, found);
-	if (!turn)
-		pollnvme_count(ns->stats, POLLNVME_SLOT_WAITS);
-	if (found || turn < 100) {
-		cond_resched();
-		cpu_relax();
-	} else {
-		usleep_range(50, 100);
-	}
-}
-
-static blk_status_t pollnvme_submit(struct pollnvme_ns *ns,
-				    struct pollnvme_cmd *cmd, bool nowait)
-{
-	struct pollnvme_ctrl *ctrl = ns->ctrl;
-	struct pollnvme_qp *qp;
-	unsigned int turn = 0, tries = 0;
-
-	for (;;) {
-		/* A hint of locality only: the pair's lock makes it safe. */
-		qp = ctrl->qps[READ_ONCE(ctrl->map[raw_smp_processor_id()])];
-		switch (pollnvme_qp_submit(qp, cmd)) {
-		case 0:
-			return BLK_STS_OK;
-		case -EBUSY:
-			if (nowait)
-				return BLK_STS_AGAIN;
-			pollnvme_wait_slot(ns, qp, turn++);
-			break;
-		case -ESHUTDOWN:
-			if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
-				return BLK_STS_IOERR;
-			if (nowait)
-				return BLK_STS_AGAIN;
-			/* Bounded: a reset ends, alive or dead. */
-			wait_event(ctrl->wait, READ_ONCE(ctrl->ready));
-			cond_resched();
-			break;
-		case -ENOMEM:
-			if (nowait)
-				return BLK_STS_AGAIN;
-			/* Bounce buffers come back when other I/O ends. */
-			if (tries++ == POLLNVME_MAP_TRIES)
-				return BLK_STS_RESOURCE;
-			usleep_range(1000, 2000);
-			break;
-		default:
-			return BLK_STS_IOERR;
-		}
-	}
-}
-
 static blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
 				     struct pollnvme_cmd *cmd, bool nowait)
 {
@@ -190,7 +133,12 @@ static blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
 	return status;
 }
 
-static void pollnvme_end(struct bio *bio, blk_status_t status)
+/**
+ * pollnvme_end() - end a bio
+ * @bio: bio
+ * @status: how
+ */
+void pollnvme_end(struct bio *bio, blk_status_t status)
 {
 	if (status == BLK_STS_AGAIN) {
 		bio_wouldblock_error(bio);
@@ -212,9 +160,66 @@ static blk_status_t pollnvme_flush(struct pollnvme_ns *ns, bool nowait)
 	return status;
 }
 
+/*
+ * One piece within a page meets whatever limits the disk has: the block layer
+ * lets no limit be smaller. That is the usual bio, and its way is to be short.
+ */
+static bool pollnvme_fits(struct bio *bio)
+{
+	struct bio_vec bv;
+
+	if (!bio_has_data(bio))
+		return false;
+	bv = mp_bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
+	return bv.bv_len == bio->bi_iter.bi_size &&
+	       (bv.bv_offset & POLLNVME_PAGE_MASK) + bv.bv_len <=
+	       POLLNVME_PAGE_SIZE;
+}
+
+/* Polls for the bio's command and ends the bio. */
+static void pollnvme_sync(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+			  bool account, bool nowait)
+{
+	struct bio *bio = cmd->bio;
+	unsigned long start = 0;
+	blk_status_t status;
+
+	if (account)
+		start = bio_start_io_acct(bio);
+	status = pollnvme_execute(ns, cmd, nowait);
+	if (likely(!status)) {
+		if (op_is_write(bio_op(bio)))
+			pollnvme_count(ns->stats, POLLNVME_WRITES);
+		else
+			pollnvme_count(ns->stats, POLLNVME_READS);
+	}
+	if (account)
+		bio_end_io_acct(bio, start);
+	pollnvme_end(bio, status);
+}
+
 /**
- * pollnvme_submit_bio() - the disk's submit_bio: returns when the bio has ended
- * @bio: bio
+ * pollnvme_bio_again() - try a bio again that nobody waits for, and wait for it
+ * @ns: namespace
+ * @bio: bio that was split and accounted before
+ */
+void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio)
+{
+	struct nvme_dsm_range range;
+	struct pollnvme_cmd cmd;
+	blk_status_t status;
+
+	pollnvme_count(ns->stats, POLLNVME_RETRIED);
+	status = pollnvme_cmd_from_bio(ns, bio, &cmd, &range);
+	if (status)
+		pollnvme_end(bio, status);
+	else
+		pollnvme_sync(ns, &cmd, false, false);
+}
+
+/**
+ * pollnvme_submit_bio() - the disk's submit_bio
+ * @bio: bio; when it is polled for it has ended on return
  *
  * A flush that goes before is done before the bio is split, so that it is
  * sent once. FUA is a bit of the write itself: we advertise it with the cache.
@@ -227,7 +232,6 @@ void pollnvme_submit_bio(struct bio *bio)
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 	struct nvme_dsm_range range;
 	struct pollnvme_cmd cmd;
-	unsigned long start = 0;
 	blk_status_t status;
 	bool account;
 
@@ -239,9 +243,11 @@ void pollnvme_submit_bio(struct bio *bio)
 		}
 		bio->bi_opf &= ~REQ_PREFLUSH;
 	}
-	bio = bio_split_to_limits(bio);
-	if (!bio)
-		return;
+	if (!pollnvme_fits(bio)) {
+		bio = bio_split_to_limits(bio);
+		if (!bio)
+			return;
+	}
 
 	status = pollnvme_cmd_from_bio(ns, bio, &cmd, &range);
 	if (unlikely(status)) {
@@ -249,16 +255,8 @@ void pollnvme_submit_bio(struct bio *bio)
 		return;
 	}
 	account = blk_queue_io_stat(bio->bi_bdev->bd_disk->queue);
-	if (account)
-		start = bio_start_io_acct(bio);
-	status = pollnvme_execute(ns, &cmd, nowait);
-	if (likely(!status)) {
-		if (op_is_write(bio_op(bio)))
-			pollnvme_count(ns->stats, POLLNVME_WRITES);
-		else
-			pollnvme_count(ns->stats, POLLNVME_READS);
-	}
-	if (account)
-		bio_end_io_acct(bio, start);
-	pollnvme_end(bio, status);
+	if (pollnvme_polls(ns, bio))
+		pollnvme_sync(ns, &cmd, account, nowait);
+	else
+		pollnvme_async(ns, &cmd, account, nowait);
 }

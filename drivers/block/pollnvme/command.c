@@ -98,11 +98,59 @@ static int pollnvme_map_bvec(struct pollnvme_cmd *cmd, struct bio_vec *bv,
 }
 
 /**
+ * pollnvme_cmd_is_simple() - whether the command's own pointers are enough
+ * @cmd: command
+ *
+ * Return: true without data, and for one piece of memory within two pages,
+ * the usual case: it needs neither address array nor PRP list.
+ */
+bool pollnvme_cmd_is_simple(const struct pollnvme_cmd *cmd)
+{
+	struct bio_vec bv;
+
+	if (cmd->range)
+		return false;
+	if (!pollnvme_has_data(cmd->bio))
+		return true;
+	bv = mp_bvec_iter_bvec(cmd->bio->bi_io_vec, cmd->bio->bi_iter);
+	return bv.bv_len == cmd->bio->bi_iter.bi_size &&
+	       (bv.bv_offset & POLLNVME_PAGE_MASK) + bv.bv_len <=
+	       2 * POLLNVME_PAGE_SIZE;
+}
+
+/**
+ * pollnvme_cmd_map_simple() - map a command that needs no slot for it
+ * @cmd: command for which pollnvme_cmd_is_simple() holds
+ *
+ * Return: 0, or why it could not be mapped; after an error
+ * pollnvme_cmd_unmap() must be called.
+ */
+int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd)
+{
+	union nvme_data_ptr *dptr = &cmd->c.common.dptr;
+	struct pollnvme_prp prp;
+	struct bio_vec bv;
+	int err;
+
+	if (!pollnvme_has_data(cmd->bio))
+		return 0;
+	bv = mp_bvec_iter_bvec(cmd->bio->bi_io_vec, cmd->bio->bi_iter);
+	err = pollnvme_map_bvec(cmd, &bv, &cmd->addr);
+	if (unlikely(err))
+		return err;
+	cmd->segments = 1;
+	pollnvme_prp_begin(&prp, NULL, 0, 0);
+	err = pollnvme_prp_add(&prp, cmd->addr, bv.bv_len);
+	pollnvme_prp_end(&prp, &dptr->prp1, &dptr->prp2);
+	return err;
+}
+
+/**
  * pollnvme_cmd_map() - make the data reachable and fill in the pointers
  * @cmd: command that has a slot
  *
- * One piece of memory, the usual case, needs neither address array nor, up to
- * two pages, a PRP list. After an error pollnvme_cmd_unmap() must be called.
+ * For the commands that pollnvme_cmd_map_simple() does not take. After an error
+ * pollnvme_cmd_unmap() must be called.
  *
  * Return: 0, or why it could not be mapped.
  */
@@ -119,9 +167,6 @@ int pollnvme_cmd_map(struct pollnvme_cmd *cmd)
 		dptr->prp1 = cpu_to_le64(slot->prp_addr);
 		return 0;
 	}
-	if (!pollnvme_has_data(cmd->bio))
-		return 0;
-
 	pollnvme_prp_begin(&prp, slot->prp, slot->prp_addr,
 			   cmd->qp->prp_entries);
 	bio_for_each_bvec(bv, cmd->bio, iter) {

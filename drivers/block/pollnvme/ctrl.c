@@ -145,36 +145,87 @@ unlock:
 
 static void pollnvme_map_cpus(struct pollnvme_ctrl *ctrl)
 {
-	unsigned int cpu, n = 0;
+	const struct pollnvme_transport *t = ctrl->transport;
+	unsigned int polled = min(ctrl->nr_polled, ctrl->nr_live);
+	unsigned int cpu, i, n = 0;
 
 	for_each_possible_cpu(cpu)
-		WRITE_ONCE(ctrl->map[cpu], n++ % ctrl->nr_live);
+		WRITE_ONCE(ctrl->map[cpu], n++ % polled);
+	if (!pollnvme_has_irqs(ctrl))
+		return;
+	n = 0;
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(ctrl->irq_map[cpu],
+			   polled + n++ % (ctrl->nr_live - polled));
+	/* Where the interrupt comes to is known: submit there. */
+	for (i = polled; t->irq_mask && i < ctrl->nr_live; i++) {
+		const struct cpumask *mask =
+			t->irq_mask(ctrl, ctrl->qps[i]->vector);
+
+		if (!mask)
+			continue;
+		for_each_cpu_and(cpu, mask, cpu_possible_mask)
+			WRITE_ONCE(ctrl->irq_map[cpu], i);
+	}
 }
 
+static int pollnvme_alloc_qp(struct pollnvme_ctrl *ctrl, unsigned int cpu,
+			     bool irq)
+{
+	unsigned int n = ctrl->nr_qps;
+	struct pollnvme_qp *qp;
+	int err;
+
+	qp = pollnvme_qp_alloc(ctrl, n + 1, ctrl->depth, cpu_to_node(cpu), irq);
+	if (!qp)
+		return -ENOMEM;
+	if (irq) {
+		/* Vector 0 is the admin pair's. */
+		qp->vector = n - ctrl->nr_polled + 1;
+		err = ctrl->transport->get_irq ?
+		      ctrl->transport->get_irq(qp) : 0;
+		if (err) {
+			pollnvme_qp_free(qp);
+			return err;
+		}
+	}
+	ctrl->qps[ctrl->nr_qps++] = qp;
+	return 0;
+}
+
+/* A polled pair per CPU, then as many with interrupts as are left. */
 static int pollnvme_alloc_qps(struct pollnvme_ctrl *ctrl, unsigned int count)
 {
-	unsigned int cpu;
+	unsigned int irqs = min3(count / 2, num_possible_cpus(),
+				 ctrl->max_irqs);
+	unsigned int cpu, n = 0;
+	int err;
 
+	ctrl->nr_polled = min(count - irqs, num_possible_cpus());
 	ctrl->qps = kcalloc(count, sizeof(*ctrl->qps), GFP_KERNEL);
 	if (!ctrl->qps)
 		return -ENOMEM;
 	for_each_possible_cpu(cpu) {
-		struct pollnvme_qp *qp;
-
-		if (ctrl->nr_qps == count)
+		if (n++ == ctrl->nr_polled)
 			break;
-		qp = pollnvme_qp_alloc(ctrl, ctrl->nr_qps + 1, ctrl->depth,
-				       cpu_to_node(cpu));
-		if (!qp)
-			return -ENOMEM;
-		ctrl->qps[ctrl->nr_qps++] = qp;
+		err = pollnvme_alloc_qp(ctrl, cpu, false);
+		if (err)
+			return err;
+	}
+	n = 0;
+	for_each_possible_cpu(cpu) {
+		if (n++ == irqs)
+			break;
+		err = pollnvme_alloc_qp(ctrl, cpu, true);
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
 static int pollnvme_create_qps(struct pollnvme_ctrl *ctrl)
 {
-	unsigned int count = min(num_possible_cpus(), ctrl->max_qps);
+	unsigned int count = min(2 * num_possible_cpus(), ctrl->max_qps);
 	unsigned int i;
 	int err;
 
@@ -187,6 +238,7 @@ static int pollnvme_create_qps(struct pollnvme_ctrl *ctrl)
 		err = pollnvme_alloc_qps(ctrl, count);
 		if (err)
 			return err;
+		count = ctrl->nr_qps;
 	}
 	for (i = 0; i < count; i++) {
 		err = pollnvme_create_qp(ctrl, ctrl->qps[i]);
@@ -195,7 +247,7 @@ static int pollnvme_create_qps(struct pollnvme_ctrl *ctrl)
 		if (err)
 			return err;
 	}
-	ctrl->nr_live = i;
+	WRITE_ONCE(ctrl->nr_live, i);
 	pollnvme_map_cpus(ctrl);
 	for (i = 0; i < ctrl->nr_live; i++)
 		pollnvme_qp_start(ctrl->qps[i]);
@@ -322,8 +374,13 @@ void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen)
 
 static void pollnvme_free_queues(struct pollnvme_ctrl *ctrl)
 {
-	while (ctrl->nr_qps)
-		pollnvme_qp_free(ctrl->qps[--ctrl->nr_qps]);
+	while (ctrl->nr_qps) {
+		struct pollnvme_qp *qp = ctrl->qps[--ctrl->nr_qps];
+
+		if (qp->cmds && ctrl->transport->put_irq)
+			ctrl->transport->put_irq(qp);
+		pollnvme_qp_free(qp);
+	}
 	kfree(ctrl->qps);
 	ctrl->qps = NULL;
 	pollnvme_qp_free(ctrl->admin);
@@ -358,15 +415,18 @@ int pollnvme_ctrl_init(struct pollnvme_ctrl *ctrl,
 	mutex_init(&ctrl->ident_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
 	INIT_WORK(&ctrl->reset_work, pollnvme_reset_work);
+	INIT_DELAYED_WORK(&ctrl->watch, pollnvme_watch_work);
 	init_waitqueue_head(&ctrl->wait);
 	ctrl->spin_limit_us = POLLNVME_SPIN_LIMIT_US;
 	ctrl->io_timeout_ms = POLLNVME_IO_TIMEOUT_MS;
 	ctrl->shutdown_ms = 5000;
 	ctrl->max_bytes = POLLNVME_MAX_BYTES;
 
-	ctrl->map = kcalloc(nr_cpu_ids, sizeof(*ctrl->map), GFP_KERNEL);
+	/* Both maps in one. */
+	ctrl->map = kcalloc(2 * nr_cpu_ids, sizeof(*ctrl->map), GFP_KERNEL);
 	if (!ctrl->map)
 		return -ENOMEM;
+	ctrl->irq_map = ctrl->map + nr_cpu_ids;
 	err = pollnvme_instance_get(ctrl);
 	if (err) {
 		kfree(ctrl->map);
@@ -412,7 +472,7 @@ int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl)
 	}
 	ctrl->page = t->alloc(ctrl, POLLNVME_PAGE_SIZE, &ctrl->page_addr);
 	ctrl->admin = pollnvme_qp_alloc(ctrl, 0, POLLNVME_ADMIN_DEPTH,
-					dev_to_node(&ctrl->dev));
+					dev_to_node(&ctrl->dev), false);
 	if (!ctrl->page || !ctrl->admin)
 		goto free;
 
@@ -463,6 +523,7 @@ void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone)
 	}
 	/* Writes back what is dirty, and waits for every submit_bio. */
 	pollnvme_ns_remove_all(ctrl);
+	cancel_delayed_work_sync(&ctrl->watch);
 	cancel_work_sync(&ctrl->reset_work);
 	device_del(&ctrl->dev);
 	pollnvme_set_state(ctrl, POLLNVME_DEAD);

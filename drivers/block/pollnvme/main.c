@@ -9,6 +9,7 @@
 #include "pollnvme.h"
 
 struct workqueue_struct *pollnvme_wq;
+struct workqueue_struct *pollnvme_retry_wq;
 
 static DEFINE_IDA(pollnvme_instances);
 static atomic_t pollnvme_alive = ATOMIC_INIT(0);
@@ -66,9 +67,15 @@ static int __init pollnvme_init(void)
 				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!pollnvme_wq)
 		return -ENOMEM;
+	/* Another one, whose rescuer may wait for what the first one does. */
+	err = -ENOMEM;
+	pollnvme_retry_wq = alloc_workqueue("pollnvme_retry",
+					    WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!pollnvme_retry_wq)
+		goto wq;
 	err = class_register(&pollnvme_class);
 	if (err)
-		goto wq;
+		goto retry_wq;
 	pollnvme_debugfs_init();
 	err = pollnvme_ram_init();
 	if (err)
@@ -83,6 +90,8 @@ ram:
 debugfs:
 	pollnvme_debugfs_exit();
 	class_unregister(&pollnvme_class);
+retry_wq:
+	destroy_workqueue(pollnvme_retry_wq);
 wq:
 	destroy_workqueue(pollnvme_wq);
 	return err;
@@ -101,6 +110,7 @@ static void __exit pollnvme_exit(void)
 	synchronize_rcu_tasks();
 	pollnvme_debugfs_exit();
 	class_unregister(&pollnvme_class);
+	destroy_workqueue(pollnvme_retry_wq);
 	destroy_workqueue(pollnvme_wq);
 	ida_destroy(&pollnvme_instances);
 }

@@ -8,6 +8,7 @@
 
 static void pollnvme_ns_free(struct pollnvme_ns *ns)
 {
+	free_percpu(ns->estimates);
 	free_percpu(ns->stats);
 	put_device(&ns->ctrl->dev);
 	kfree(ns);
@@ -170,9 +171,13 @@ static void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 	ns->ctrl = ctrl;
 	ns->nsid = nsid;
 	get_device(&ctrl->dev);
+	ns->hybrid_limit_us = POLLNVME_HYBRID_LIMIT_US;
+	spin_lock_init(&ns->retry_lock);
+	INIT_WORK(&ns->retry_work, pollnvme_retry_work);
 	ns->stats = alloc_percpu(struct pollnvme_stats);
+	ns->estimates = alloc_percpu(struct pollnvme_estimates);
 	err = -ENOMEM;
-	if (!ns->stats)
+	if (!ns->stats || !ns->estimates)
 		goto free;
 	mutex_lock(&ctrl->ident_lock);
 	err = pollnvme_ns_identify(ns, &sectors);
@@ -243,10 +248,16 @@ void pollnvme_ns_remove_all(struct pollnvme_ctrl *ctrl)
 	mutex_lock(&ctrl->ns_lock);
 	list_splice_init(&ctrl->namespaces, &gone);
 	mutex_unlock(&ctrl->ns_lock);
-	list_for_each_entry_safe(ns, next, &gone, node) {
-		list_del_init(&ns->node);
+	list_for_each_entry(ns, &gone, node) {
 		pollnvme_debugfs_remove(ns);
 		del_gendisk(ns->disk);
+	}
+	/* del_gendisk() waited for submit_bio, not for what it left behind. */
+	pollnvme_async_drain(ctrl);
+	list_for_each_entry_safe(ns, next, &gone, node) {
+		list_del_init(&ns->node);
+		/* The last of its bios may have been put back just now. */
+		flush_work(&ns->retry_work);
 		put_disk(ns->disk);	/* frees ns, now or at the last close */
 	}
 }

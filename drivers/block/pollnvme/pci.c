@@ -3,6 +3,7 @@
  * Transport for real controllers. No id is in the table: a controller comes
  * to this driver only when the user names it in driver_override.
  */
+#include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -90,6 +91,32 @@ static void pollnvme_pci_halt(struct pollnvme_ctrl *ctrl)
 	pci_clear_master(to_pci(ctrl)->pdev);
 }
 
+static irqreturn_t pollnvme_pci_irq(int irq, void *data)
+{
+	return pollnvme_qp_irq(data) ? IRQ_HANDLED : IRQ_NONE;
+}
+
+static int pollnvme_pci_get_irq(struct pollnvme_qp *qp)
+{
+	struct pci_dev *pdev = to_pci(qp->ctrl)->pdev;
+
+	return request_irq(pci_irq_vector(pdev, qp->vector), pollnvme_pci_irq,
+			   0, dev_name(&qp->ctrl->dev), qp);
+}
+
+static void pollnvme_pci_put_irq(struct pollnvme_qp *qp)
+{
+	struct pci_dev *pdev = to_pci(qp->ctrl)->pdev;
+
+	free_irq(pci_irq_vector(pdev, qp->vector), qp);
+}
+
+static const struct cpumask *pollnvme_pci_irq_mask(struct pollnvme_ctrl *ctrl,
+						   unsigned int vector)
+{
+	return pci_irq_get_affinity(to_pci(ctrl)->pdev, vector);
+}
+
 static void pollnvme_pci_release(struct pollnvme_ctrl *ctrl)
 {
 	kfree(to_pci(ctrl));
@@ -107,8 +134,33 @@ static const struct pollnvme_transport pollnvme_pci_transport = {
 	.ring_sq	= pollnvme_pci_ring_sq,
 	.ring_cq	= pollnvme_pci_ring_cq,
 	.halt		= pollnvme_pci_halt,
+	.get_irq	= pollnvme_pci_get_irq,
+	.put_irq	= pollnvme_pci_put_irq,
+	.irq_mask	= pollnvme_pci_irq_mask,
 	.release	= pollnvme_pci_release,
 };
+
+/*
+ * A vector per CPU beside the admin pair's, which nobody asks for, so that it
+ * stays masked: that pair's interrupt cannot be switched off in the queue.
+ * Without MSI-X all is polled, and the pin is masked at both ends.
+ */
+static void pollnvme_pci_vectors(struct pollnvme_pci *p)
+{
+	struct irq_affinity affinity = { .pre_vectors = 1 };
+	int n;
+
+	pci_intx(p->pdev, 0);
+	n = pci_alloc_irq_vectors_affinity(p->pdev, 2, num_possible_cpus() + 1,
+					   PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
+					   &affinity);
+	if (n >= 2) {
+		p->ctrl.max_irqs = n - 1;
+		return;
+	}
+	dev_info(&p->pdev->dev, "no MSI-X: completion by polling only\n");
+	writel(~0u, p->bar + NVME_REG_INTMS);
+}
 
 static int pollnvme_pci_enable(struct pollnvme_pci *p)
 {
@@ -146,12 +198,7 @@ static int pollnvme_pci_enable(struct pollnvme_pci *p)
 	dma_set_min_align_mask(&pdev->dev, POLLNVME_PAGE_MASK);
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	pci_set_master(pdev);
-	/*
-	 * The admin queue's interrupt cannot be switched off in the queue.
-	 * No vector is allocated, and the pin is masked at both ends.
-	 */
-	pci_intx(pdev, 0);
-	writel(~0u, p->bar + NVME_REG_INTMS);
+	pollnvme_pci_vectors(p);
 	return 0;
 
 unmap:
@@ -165,6 +212,7 @@ disable:
 
 static void pollnvme_pci_disable(struct pollnvme_pci *p)
 {
+	pci_free_irq_vectors(p->pdev);
 	iounmap(p->bar);
 	pci_intx(p->pdev, 1);
 	pci_release_mem_regions(p->pdev);

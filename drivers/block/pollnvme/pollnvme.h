@@ -2,8 +2,9 @@
 /*
  * What the rooms of the driver share. From the top down: main; pci and ram
  * (transports); ctrl and admin (the controller's life); ns and bio (the
- * disk); command (one NVMe command); qp (a queue pair with its locks); and
- * below all of them prp and queue, which are pure.
+ * disk); async (what nobody waits for); submit (a command finds its pair);
+ * command (one NVMe command); qp (a queue pair with its locks); and below all
+ * of them policy, prp and queue, which are pure.
  */
 #ifndef POLLNVME_H
 #define POLLNVME_H
@@ -21,6 +22,7 @@
 #include <linux/uuid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "policy.h"
 #include "prp.h"
 #include "queue.h"
 
@@ -39,6 +41,8 @@
 #define POLLNVME_ADMIN_TIMEOUT_MS	30000
 /* How often a command is sent again after a reset or a passing error. */
 #define POLLNVME_RETRIES	3
+/* What an I/O may take, in hybrid mode, to be polled for. */
+#define POLLNVME_HYBRID_LIMIT_US	20
 
 struct pollnvme_ctrl;
 struct pollnvme_qp;
@@ -56,7 +60,7 @@ struct pollnvme_qp;
  * @POLLNVME_SLOT_WAITS: I/Os that found no free slot
  * @POLLNVME_TIMEOUTS: commands that outlived the I/O timeout
  * @POLLNVME_RETRIED: commands sent again
- * @POLLNVME_IRQS: completions announced by an interrupt
+ * @POLLNVME_IRQS: reads and writes ended by an interrupt
  * @POLLNVME_COUNTERS: how many counters there are
  */
 enum pollnvme_counter {
@@ -84,7 +88,8 @@ struct pollnvme_stats {
 };
 
 /**
- * struct pollnvme_cmd - one command, on the stack of the task that waits
+ * struct pollnvme_cmd - one command, on the stack of the task that waits, or
+ * in @cmds of a pair with interrupts when nobody waits
  * @c: the command; id and data pointers are filled in by pollnvme_qp_submit()
  * @bio: its data, or NULL
  * @range: discard range to send, or NULL
@@ -97,6 +102,10 @@ struct pollnvme_stats {
  * @result: double word 0 and 1 of the completion
  * @status: status field of the completion, without phase
  * @done: the last thing the reaper writes; it does not touch the command after
+ * @end: called when it ended, maybe in hard interrupt; NULL: somebody waits
+ * @accounted: its bio is accounted from @acct_start on
+ * @acct_start: when accounting began, jiffies
+ * @stage: how often the watch found it late
  */
 struct pollnvme_cmd {
 	struct nvme_command c;
@@ -111,6 +120,10 @@ struct pollnvme_cmd {
 	u64 result;
 	u16 status;
 	bool done;
+	u8 stage;
+	bool accounted;
+	void (*end)(struct pollnvme_cmd *cmd);
+	unsigned long acct_start;
 };
 
 /**
@@ -129,13 +142,18 @@ struct pollnvme_slot {
 
 /**
  * struct pollnvme_qp - a queue pair
- * @lock: guards the rings, the slots and @live; never held while waiting
+ * @lock: guards the rings, the slots and @live; never held while waiting; with
+ *	interrupts off in a pair that has interrupts
  * @q: rings and command ids
  * @ctrl: its controller
  * @sq_db: submission doorbell: a register, NULL for the ram transport
  * @cq_db: completion doorbell
  * @hw: the software controller's side of the pair, NULL for pci
+ * @cmds: by slot, the commands of a pair with interrupts; NULL: a polled pair
+ * @vector: interrupt vector of the controller
+ * @wait: of a pair with interrupts: where submitters wait for a slot
  * @live: commands may be submitted
+ * @rung_ns: when the submission doorbell was last rung
  * @lied: a completion that makes no sense was reported
  * @prp_entries: entries that fit in a slot's list
  * @sq_addr: bus address of the submission ring
@@ -152,6 +170,10 @@ struct pollnvme_qp {
 	u32 __iomem *sq_db;
 	u32 __iomem *cq_db;
 	void *hw;
+	struct pollnvme_cmd *cmds;
+	unsigned int vector;
+	wait_queue_head_t wait;
+	u64 rung_ns;
 	bool live;
 	bool lied;
 	u32 prp_entries;
@@ -177,6 +199,10 @@ struct pollnvme_qp {
  * @ring_cq: write the completion doorbell
  * @drive: let a software controller work on a pair; NULL where hardware does
  * @halt: stop all access to memory by a controller that does not obey
+ * @get_irq: have completions of a pair call pollnvme_qp_irq(); NULL where the
+ *	controller needs nothing for it
+ * @put_irq: undo it, and wait for a call under way
+ * @irq_mask: the CPUs that a vector interrupts, or NULL
  * @release: free the object that embeds the controller
  */
 struct pollnvme_transport {
@@ -193,6 +219,10 @@ struct pollnvme_transport {
 	void (*ring_cq)(struct pollnvme_qp *qp, u16 head);
 	void (*drive)(struct pollnvme_qp *qp);
 	void (*halt)(struct pollnvme_ctrl *ctrl);
+	int (*get_irq)(struct pollnvme_qp *qp);
+	void (*put_irq)(struct pollnvme_qp *qp);
+	const struct cpumask *(*irq_mask)(struct pollnvme_ctrl *ctrl,
+					  unsigned int vector);
 	void (*release)(struct pollnvme_ctrl *ctrl);
 };
 
@@ -235,12 +265,17 @@ enum pollnvme_state {
  * @page_addr: bus address of @page
  * @ident_lock: guards @page
  * @admin: admin queue pair
- * @qps: I/O queue pairs
+ * @qps: I/O queue pairs: first those polled, then those with interrupts
  * @nr_qps: allocated I/O queue pairs
+ * @nr_polled: how many of them are polled, at least one
  * @nr_live: I/O queue pairs that the controller granted
  * @max_qps: most I/O queue pairs that the transport has doorbells for
+ * @max_irqs: most pairs with interrupts that the transport has vectors for
  * @depth: entries of an I/O ring
- * @map: CPU number to I/O queue pair
+ * @map: CPU number to polled pair
+ * @irq_map: CPU number to pair with interrupts
+ * @watch: looks after commands that nobody waits for
+ * @watching: @watch is, or will soon be, under way
  * @max_bytes: largest transfer
  * @nn: largest namespace id that can be valid
  * @oncs: optional commands it knows
@@ -280,10 +315,15 @@ struct pollnvme_ctrl {
 	struct pollnvme_qp *admin;
 	struct pollnvme_qp **qps;
 	unsigned int nr_qps;
+	unsigned int nr_polled;
 	unsigned int nr_live;
 	unsigned int max_qps;
+	unsigned int max_irqs;
 	unsigned int depth;
 	u16 *map;
+	u16 *irq_map;
+	struct delayed_work watch;
+	bool watching;
 
 	u32 max_bytes;
 	u32 nn;
@@ -300,11 +340,31 @@ struct pollnvme_ctrl {
 };
 
 /**
+ * enum pollnvme_mode - how a disk completes I/O
+ * @POLLNVME_SYNC: the submitter polls
+ * @POLLNVME_ASYNC: an interrupt ends the bio
+ * @POLLNVME_HYBRID: the one or the other by the rule in policy.c
+ * @POLLNVME_MODES: how many modes there are
+ */
+enum pollnvme_mode {
+	POLLNVME_SYNC,
+	POLLNVME_ASYNC,
+	POLLNVME_HYBRID,
+	POLLNVME_MODES,
+};
+
+/**
  * struct pollnvme_ns - a namespace and its disk
  * @ctrl: its controller
  * @disk: its disk
  * @node: in the controller's list
  * @stats: counters
+ * @estimates: what I/O of each class takes, per CPU
+ * @mode: enum pollnvme_mode
+ * @hybrid_limit_us: what an I/O may be expected to take to be polled for
+ * @retry_lock: guards @retry
+ * @retry: bios that nobody waits for, to be tried again
+ * @retry_work: tries them again, waiting for each
  * @nsid: namespace id
  * @lba_shift: log2 of the block size
  * @read_only: write protected
@@ -318,6 +378,12 @@ struct pollnvme_ns {
 	struct gendisk *disk;
 	struct list_head node;
 	struct pollnvme_stats __percpu *stats;
+	struct pollnvme_estimates __percpu *estimates;
+	unsigned int mode;
+	unsigned int hybrid_limit_us;
+	spinlock_t retry_lock;	/* retry */
+	struct bio_list retry;
+	struct work_struct retry_work;
 	u32 nsid;
 	u8 lba_shift;
 	bool read_only;
@@ -334,13 +400,16 @@ struct pollnvme_ns {
 
 /* qp.c */
 struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
-				      u16 depth, int node);
+				      u16 depth, int node, bool irq);
 void pollnvme_qp_free(struct pollnvme_qp *qp);
 void pollnvme_qp_start(struct pollnvme_qp *qp);
 void pollnvme_qp_stop(struct pollnvme_qp *qp);
 void pollnvme_qp_cancel(struct pollnvme_qp *qp);
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd);
 unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp);
+unsigned int pollnvme_qp_irq(struct pollnvme_qp *qp);
+bool pollnvme_qp_late(struct pollnvme_qp *qp, u64 timeout_ns,
+		      struct pollnvme_cmd *late);
 void pollnvme_qp_finish(struct pollnvme_cmd *cmd);
 bool pollnvme_qp_disown(struct pollnvme_cmd *cmd);
 
@@ -349,6 +418,8 @@ blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 				   struct pollnvme_cmd *cmd,
 				   struct nvme_dsm_range *range);
 void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd);
+bool pollnvme_cmd_is_simple(const struct pollnvme_cmd *cmd);
+int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd);
 int pollnvme_cmd_map(struct pollnvme_cmd *cmd);
 void pollnvme_cmd_unmap(struct pollnvme_cmd *cmd);
 blk_status_t pollnvme_status_to_blk(u16 status);
@@ -360,7 +431,8 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 int pollnvme_identify(struct pollnvme_ctrl *ctrl, u8 cns, u32 nsid);
 int pollnvme_set_queue_count(struct pollnvme_ctrl *ctrl, unsigned int *count);
 int pollnvme_create_qp(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp);
-void pollnvme_abort(struct pollnvme_ctrl *ctrl, struct pollnvme_cmd *cmd);
+void pollnvme_abort(struct pollnvme_ctrl *ctrl,
+		    const struct pollnvme_cmd *cmd);
 
 /* ctrl.c */
 int pollnvme_ctrl_init(struct pollnvme_ctrl *ctrl,
@@ -379,6 +451,23 @@ void pollnvme_ns_mark_dead(struct pollnvme_ctrl *ctrl);
 
 /* bio.c */
 void pollnvme_submit_bio(struct bio *bio);
+void pollnvme_end(struct bio *bio, blk_status_t status);
+void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio);
+
+/* submit.c */
+blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+			     bool nowait);
+
+/* async.c */
+bool pollnvme_has_irqs(const struct pollnvme_ctrl *ctrl);
+bool pollnvme_polls(struct pollnvme_ns *ns, const struct bio *bio);
+void pollnvme_learn(struct pollnvme_ns *ns, const struct pollnvme_cmd *cmd,
+		    u64 now);
+void pollnvme_async(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+		    bool account, bool nowait);
+void pollnvme_retry_work(struct work_struct *work);
+void pollnvme_watch_work(struct work_struct *work);
+void pollnvme_async_drain(struct pollnvme_ctrl *ctrl);
 
 /* stats.c */
 extern const char * const pollnvme_counter_names[POLLNVME_COUNTERS];
@@ -394,6 +483,7 @@ extern const struct attribute_group *pollnvme_disk_groups[];
 
 /* main.c */
 extern struct workqueue_struct *pollnvme_wq;
+extern struct workqueue_struct *pollnvme_retry_wq;
 int pollnvme_instance_get(struct pollnvme_ctrl *ctrl);
 void pollnvme_instance_put(struct pollnvme_ctrl *ctrl);
 extern struct class pollnvme_class;

@@ -2,16 +2,42 @@
 /*
  * A queue pair: its memory, its lock, and the way of a command through it.
  *
- * A command lives on the stack of the task that waits for it. It takes a slot
- * (one lock), is mapped without a lock, is pushed (one lock) and is reaped
- * (one lock) by whoever polls the pair first, maybe another task. The reaper
+ * A command lives on the stack of the task that waits for it. It is mapped
+ * without a lock, takes a slot and is pushed (one lock), and is reaped (one
+ * lock) by whoever polls the pair first, maybe another task. A command with a
+ * PRP list takes its slot, whose memory the list is in, before it is mapped. The reaper
  * writes @done last, with release; the owner reads it with acquire, and only
  * then may its stack frame go away.
  *
- * The lock is a plain spin lock: all callers are in process context.
+ * A command that nobody waits for is sent through a pair with interrupts, and
+ * lives in that pair. Its slot is given back when its end was called.
+ *
+ * The lock of a polled pair is a plain spin lock: all callers are in process
+ * context. That of a pair with interrupts is taken with interrupts off.
  */
 #include <linux/slab.h>
 #include "pollnvme.h"
+
+static unsigned long pollnvme_qp_lock(struct pollnvme_qp *qp)
+	__acquires(&qp->lock)
+{
+	unsigned long flags = 0;
+
+	if (qp->cmds)
+		spin_lock_irqsave(&qp->lock, flags);
+	else
+		spin_lock(&qp->lock);
+	return flags;
+}
+
+static void pollnvme_qp_unlock(struct pollnvme_qp *qp, unsigned long flags)
+	__releases(&qp->lock)
+{
+	if (qp->cmds)
+		spin_unlock_irqrestore(&qp->lock, flags);
+	else
+		spin_unlock(&qp->lock);
+}
 
 static int pollnvme_qp_alloc_slots(struct pollnvme_qp *qp, int node)
 {
@@ -48,11 +74,12 @@ static int pollnvme_qp_alloc_slots(struct pollnvme_qp *qp, int node)
  * @qid: number of the pair, 0 for admin
  * @depth: entries per ring, at most POLLNVME_QUEUE_DEPTH
  * @node: NUMA node of the CPU that will use it
+ * @irq: it shall have interrupts; not for admin
  *
  * Return: the pair, not live, or NULL.
  */
 struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
-				      u16 depth, int node)
+				      u16 depth, int node, bool irq)
 {
 	const struct pollnvme_transport *t = ctrl->transport;
 	struct nvme_completion *cq;
@@ -62,8 +89,18 @@ struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
 	qp = kzalloc_node(sizeof(*qp), GFP_KERNEL, node);
 	if (!qp)
 		return NULL;
-	spin_lock_init(&qp->lock);
+	init_waitqueue_head(&qp->wait);
 	qp->ctrl = ctrl;
+	if (irq) {
+		qp->cmds = kcalloc_node(POLLNVME_SLOTS, sizeof(*qp->cmds),
+					GFP_KERNEL, node);
+		if (!qp->cmds)
+			goto free;
+		/* Initialised apart: a lock class of its own for lockdep. */
+		spin_lock_init(&qp->lock);
+	} else {
+		spin_lock_init(&qp->lock);
+	}
 	qp->q.depth = depth;
 	qp->q.slots = depth - 1;
 
@@ -101,6 +138,7 @@ void pollnvme_qp_free(struct pollnvme_qp *qp)
 	t = ctrl->transport;
 	depth = qp->q.depth;
 	kvfree(qp->addrs);
+	kfree(qp->cmds);
 	if (qp->prp_mem)
 		t->free(ctrl, qp->prp_entries * sizeof(__le64) * qp->q.slots,
 			qp->prp_mem, qp->prp_addr);
@@ -117,9 +155,10 @@ void pollnvme_qp_free(struct pollnvme_qp *qp)
  */
 void pollnvme_qp_start(struct pollnvme_qp *qp)
 {
-	spin_lock(&qp->lock);
+	unsigned long flags = pollnvme_qp_lock(qp);
+
 	qp->live = true;
-	spin_unlock(&qp->lock);
+	pollnvme_qp_unlock(qp, flags);
 }
 
 /**
@@ -128,9 +167,10 @@ void pollnvme_qp_start(struct pollnvme_qp *qp)
  */
 void pollnvme_qp_stop(struct pollnvme_qp *qp)
 {
-	spin_lock(&qp->lock);
+	unsigned long flags = pollnvme_qp_lock(qp);
+
 	qp->live = false;
-	spin_unlock(&qp->lock);
+	pollnvme_qp_unlock(qp, flags);
 }
 
 /* In a slot: its owner gave up, the controller may still complete it. */
@@ -147,14 +187,16 @@ static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
 		pollnvme_slot_put(&qp->q, slot);
 		return;
 	}
+	cmd->status = status;
+	cmd->result = result;
+	if (cmd->end)
+		return;		/* the caller calls it, without the lock */
 	/*
 	 * With several pieces the addresses are in the slot, and the owner
 	 * needs them to unmap: it gives the slot back itself.
 	 */
 	if (cmd->segments <= 1)
 		pollnvme_slot_put(&qp->q, slot);
-	cmd->status = status;
-	cmd->result = result;
 	/*
 	 * Release: status and result, and the data that dma_rmb() ordered
 	 * before them, are seen by whoever sees done. It is the last access:
@@ -163,8 +205,9 @@ static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
 	smp_store_release(&cmd->done, true);
 }
 
-static void pollnvme_qp_complete(struct pollnvme_qp *qp,
-				 const struct nvme_completion *cqe)
+/* The bit of the slot that ended, 0 when the controller lied. */
+static u64 pollnvme_qp_complete(struct pollnvme_qp *qp,
+				const struct nvme_completion *cqe)
 {
 	int slot = pollnvme_slot_find(&qp->q, cqe);
 
@@ -176,10 +219,33 @@ static void pollnvme_qp_complete(struct pollnvme_qp *qp,
 				qp->q.qid, cqe->command_id,
 				le16_to_cpu(cqe->sq_id));
 		qp->lied = true;
-		return;
+		return 0;
 	}
 	pollnvme_qp_end(qp, slot, le16_to_cpu(cqe->status) >> 1,
 			le64_to_cpu(cqe->result.u64));
+	return 1ull << slot;
+}
+
+/* What follows, without the lock, for commands that nobody waits for. */
+static void pollnvme_qp_end_async(struct pollnvme_qp *qp, u64 ended)
+{
+	unsigned long flags;
+	u64 left;
+
+	if (!ended || !qp->cmds)
+		return;
+	for (left = ended; left; left &= left - 1) {
+		struct pollnvme_cmd *cmd = &qp->cmds[__ffs64(left)];
+
+		pollnvme_cmd_unmap(cmd);
+		cmd->end(cmd);
+	}
+	flags = pollnvme_qp_lock(qp);
+	WRITE_ONCE(qp->q.busy, qp->q.busy & ~ended);
+	pollnvme_qp_unlock(qp, flags);
+	/* Its barrier orders the slots before the look at the sleepers. */
+	if (wq_has_sleeper(&qp->wait))
+		wake_up_all(&qp->wait);
 }
 
 /**
@@ -190,14 +256,96 @@ static void pollnvme_qp_complete(struct pollnvme_qp *qp,
  */
 void pollnvme_qp_cancel(struct pollnvme_qp *qp)
 {
+	unsigned long flags = pollnvme_qp_lock(qp);
 	unsigned int i;
+	u64 ended = 0;
 
-	spin_lock(&qp->lock);
-	for (i = 0; i < qp->q.slots; i++)
-		if (qp->slots[i].cmd)
-			pollnvme_qp_end(qp, i, NVME_SC_HOST_ABORTED_CMD, 0);
+	for (i = 0; i < qp->q.slots; i++) {
+		if (!qp->slots[i].cmd)
+			continue;
+		pollnvme_qp_end(qp, i, NVME_SC_HOST_ABORTED_CMD, 0);
+		ended |= 1ull << i;
+	}
 	pollnvme_queue_reset(&qp->q);
-	spin_unlock(&qp->lock);
+	pollnvme_qp_unlock(qp, flags);
+	pollnvme_qp_end_async(qp, ended);
+}
+
+/* Takes a slot; the lock is held. */
+static int pollnvme_qp_get_slot(struct pollnvme_qp *qp)
+{
+	return likely(qp->live) ? pollnvme_slot_get(&qp->q) : -ESHUTDOWN;
+}
+
+/* Sends a mapped command that has its slot; the lock is held. */
+static void pollnvme_qp_push(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
+{
+	if (cmd->end) {
+		/* The caller's goes away: the pair keeps this one. */
+		qp->cmds[cmd->slot] = *cmd;
+		cmd = &qp->cmds[cmd->slot];
+	}
+	cmd->gen = READ_ONCE(qp->ctrl->gen);
+	cmd->c.common.command_id = pollnvme_slot_id(&qp->q, cmd->slot);
+	qp->slots[cmd->slot].cmd = cmd;
+	cmd->start_ns = ktime_get_ns();
+	WRITE_ONCE(qp->rung_ns, cmd->start_ns);
+	qp->ctrl->transport->ring_sq(qp, pollnvme_queue_push(&qp->q, &cmd->c));
+}
+
+static int pollnvme_qp_submit_simple(struct pollnvme_qp *qp,
+				     struct pollnvme_cmd *cmd)
+{
+	int slot, err = pollnvme_cmd_map_simple(cmd);
+	unsigned long flags;
+
+	if (unlikely(err)) {
+		pollnvme_cmd_unmap(cmd);
+		return err;
+	}
+	flags = pollnvme_qp_lock(qp);
+	slot = pollnvme_qp_get_slot(qp);
+	cmd->slot = slot;
+	if (likely(slot >= 0))
+		pollnvme_qp_push(qp, cmd);
+	pollnvme_qp_unlock(qp, flags);
+	if (likely(slot >= 0))
+		return 0;
+	pollnvme_cmd_unmap(cmd);
+	return slot;
+}
+
+/* The slot's memory is needed to map the data, so it is taken first. */
+static int pollnvme_qp_submit_list(struct pollnvme_qp *qp,
+				   struct pollnvme_cmd *cmd)
+{
+	unsigned long flags;
+	int slot, err;
+
+	flags = pollnvme_qp_lock(qp);
+	slot = pollnvme_qp_get_slot(qp);
+	pollnvme_qp_unlock(qp, flags);
+	if (slot < 0)
+		return slot;
+
+	/* Unlocked: with a bounce buffer mapping copies up to a megabyte. */
+	cmd->slot = slot;
+	err = pollnvme_cmd_map(cmd);
+
+	flags = pollnvme_qp_lock(qp);
+	if (!err && !qp->live)
+		err = -ESHUTDOWN;	/* stopped while we mapped */
+	if (likely(!err)) {
+		pollnvme_qp_push(qp, cmd);
+		pollnvme_qp_unlock(qp, flags);
+		return 0;
+	}
+	pollnvme_qp_unlock(qp, flags);
+	pollnvme_cmd_unmap(cmd);
+	flags = pollnvme_qp_lock(qp);
+	pollnvme_slot_put(&qp->q, slot);
+	pollnvme_qp_unlock(qp, flags);
+	return err;
 }
 
 /**
@@ -210,39 +358,31 @@ void pollnvme_qp_cancel(struct pollnvme_qp *qp)
  */
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 {
-	int slot, err;
-
 	cmd->qp = qp;
 	cmd->done = false;
 	cmd->segments = 0;
-	spin_lock(&qp->lock);
-	slot = qp->live ? pollnvme_slot_get(&qp->q) : -ESHUTDOWN;
-	spin_unlock(&qp->lock);
-	if (slot < 0)
-		return slot;
+	if (likely(pollnvme_cmd_is_simple(cmd)))
+		return pollnvme_qp_submit_simple(qp, cmd);
+	return pollnvme_qp_submit_list(qp, cmd);
+}
 
-	/* Unlocked: with a bounce buffer mapping copies up to a megabyte. */
-	cmd->slot = slot;
-	err = pollnvme_cmd_map(cmd);
+/* Out of line: a turn of the polling loop that finds nothing sets up no entry. */
+static noinline unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
+{
+	struct nvme_completion cqe;
+	unsigned int found = 0;
 
-	spin_lock(&qp->lock);
-	if (!err && !qp->live)
-		err = -ESHUTDOWN;	/* stopped while we mapped */
-	if (unlikely(err)) {
-		spin_unlock(&qp->lock);
-		pollnvme_cmd_unmap(cmd);
-		spin_lock(&qp->lock);
-		pollnvme_slot_put(&qp->q, slot);
-		spin_unlock(&qp->lock);
-		return err;
+	if (!spin_trylock(&qp->lock))
+		return 0;
+	/* Bounded, lest a controller that plays with the phase keep us. */
+	while (found < qp->q.depth && pollnvme_queue_pop(&qp->q, &cqe)) {
+		found++;
+		pollnvme_qp_complete(qp, &cqe);
 	}
-	cmd->gen = READ_ONCE(qp->ctrl->gen);
-	cmd->c.common.command_id = pollnvme_slot_id(&qp->q, slot);
-	qp->slots[slot].cmd = cmd;
-	cmd->start_ns = ktime_get_ns();
-	qp->ctrl->transport->ring_sq(qp, pollnvme_queue_push(&qp->q, &cmd->c));
+	if (found && qp->live)
+		qp->ctrl->transport->ring_cq(qp, qp->q.cq_head);
 	spin_unlock(&qp->lock);
-	return 0;
+	return found;
 }
 
 /**
@@ -257,21 +397,69 @@ int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
 {
 	const struct pollnvme_transport *t = qp->ctrl->transport;
-	struct nvme_completion cqe;
-	unsigned int found = 0;
 
 	if (t->drive)
 		t->drive(qp);
-	if (!pollnvme_queue_cqe_pending(&qp->q) || !spin_trylock(&qp->lock))
-		return 0;
+	return pollnvme_queue_cqe_pending(&qp->q) ? pollnvme_qp_reap(qp) : 0;
+}
+
+/**
+ * pollnvme_qp_irq() - a pair has interrupted: end what is found
+ * @qp: pair with interrupts
+ *
+ * Also for whoever fears that an interrupt got lost.
+ *
+ * Context: any. The lock is waited for, not tried: nobody would look again.
+ *
+ * Return: completions taken.
+ */
+unsigned int pollnvme_qp_irq(struct pollnvme_qp *qp)
+{
+	struct nvme_completion cqe;
+	unsigned int found = 0;
+	unsigned long flags;
+	u64 ended = 0;
+
+	flags = pollnvme_qp_lock(qp);
 	/* Bounded, lest a controller that plays with the phase keep us. */
 	while (found < qp->q.depth && pollnvme_queue_pop(&qp->q, &cqe)) {
 		found++;
-		pollnvme_qp_complete(qp, &cqe);
+		ended |= pollnvme_qp_complete(qp, &cqe);
 	}
 	if (found && qp->live)
-		t->ring_cq(qp, qp->q.cq_head);
-	spin_unlock(&qp->lock);
+		qp->ctrl->transport->ring_cq(qp, qp->q.cq_head);
+	pollnvme_qp_unlock(qp, flags);
+	pollnvme_qp_end_async(qp, ended);
+	return found;
+}
+
+/**
+ * pollnvme_qp_late() - find a command that outlived its time
+ * @qp: pair with interrupts
+ * @timeout_ns: the time; it is late once for each time it lasts so long
+ * @late: filled with a copy of the command
+ *
+ * Return: true when one was found.
+ */
+bool pollnvme_qp_late(struct pollnvme_qp *qp, u64 timeout_ns,
+		      struct pollnvme_cmd *late)
+{
+	unsigned long flags = pollnvme_qp_lock(qp);
+	u64 now = ktime_get_ns();
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < qp->q.slots && !found; i++) {
+		struct pollnvme_cmd *cmd = qp->slots[i].cmd;
+
+		if (!cmd || now - cmd->start_ns < timeout_ns * (cmd->stage + 1))
+			continue;
+		if (cmd->stage < U8_MAX)
+			cmd->stage++;
+		*late = *cmd;
+		found = true;
+	}
+	pollnvme_qp_unlock(qp, flags);
 	return found;
 }
 

@@ -2,25 +2,47 @@
 /*
  * The software controller as a transport: memory, registers, life.
  */
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "ram.h"
+#include "pollnvme_compat.h"
 
-/**
- * pollnvme_ram_queue_clear() - forget a queue pair and what is in flight
- * @rq: the controller's side of it; its lock is held
- */
-void pollnvme_ram_queue_clear(struct pollnvme_ram_queue *rq)
+/* Forgets a queue pair and what is in flight; the lock is held. */
+static void pollnvme_ram_queue_clear(struct pollnvme_ram_queue *rq)
 {
 	rq->sq = NULL;
 	rq->cq = NULL;
 	rq->sq_head = 0;
 	rq->cq_tail = 0;
 	rq->phase = 1;
-	rq->flights = 0;
+	rq->irq = false;
+	rq->flying = 0;
+	WRITE_ONCE(rq->next_due, POLLNVME_RAM_NEVER);
 	WRITE_ONCE(rq->sq_db, 0);
 	WRITE_ONCE(rq->cq_db, 0);
+}
+
+/*
+ * Not ready was said, so nothing more is fetched. Wait for commands being
+ * carried out: after this the controller touches no memory of the host.
+ */
+static void pollnvme_ram_queue_stop(struct pollnvme_ram_queue *rq)
+{
+	bool moving;
+
+	do {
+		spin_lock_irq(&rq->lock);
+		moving = rq->moving;
+		if (!moving)
+			pollnvme_ram_queue_clear(rq);
+		spin_unlock_irq(&rq->lock);
+		if (moving)
+			usleep_range(20, 100);
+	} while (moving);
+	hrtimer_cancel(&rq->timer);
+	rq->armed = POLLNVME_RAM_NEVER;
 }
 
 static void pollnvme_ram_disable(struct pollnvme_ram *ram)
@@ -28,24 +50,21 @@ static void pollnvme_ram_disable(struct pollnvme_ram *ram)
 	unsigned int i;
 
 	WRITE_ONCE(ram->csts, 0);
-	for (i = 0; i <= ram->nr_queues; i++) {
-		spin_lock(&ram->queues[i].lock);
-		pollnvme_ram_queue_clear(&ram->queues[i]);
-		spin_unlock(&ram->queues[i].lock);
-	}
+	for (i = 0; i <= ram->nr_queues; i++)
+		pollnvme_ram_queue_stop(&ram->queues[i]);
 }
 
 static void pollnvme_ram_enable(struct pollnvme_ram *ram)
 {
 	struct pollnvme_ram_queue *rq = &ram->queues[0];
 
-	spin_lock(&rq->lock);
+	spin_lock_irq(&rq->lock);
 	pollnvme_ram_queue_clear(rq);
 	rq->sq = phys_to_virt(ram->asq);
 	rq->cq = phys_to_virt(ram->acq);
 	rq->sq_depth = (ram->aqa & 0xfff) + 1;
 	rq->cq_depth = (ram->aqa >> 16 & 0xfff) + 1;
-	spin_unlock(&rq->lock);
+	spin_unlock_irq(&rq->lock);
 	WRITE_ONCE(ram->csts, NVME_CSTS_RDY);
 }
 
@@ -124,7 +143,10 @@ static void pollnvme_ram_free(struct pollnvme_ctrl *ctrl, size_t size,
 static void pollnvme_ram_setup_qp(struct pollnvme_ctrl *ctrl,
 				  struct pollnvme_qp *qp)
 {
-	qp->hw = &to_ram(ctrl)->queues[qp->q.qid];
+	struct pollnvme_ram_queue *rq = &to_ram(ctrl)->queues[qp->q.qid];
+
+	rq->qp = qp;
+	qp->hw = rq;
 }
 
 static void pollnvme_ram_ring_sq(struct pollnvme_qp *qp, u16 tail)
@@ -204,6 +226,7 @@ struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 	ram->latency_ns = latency_ns;
 	ram->nr_queues = queues;
 	ram->ctrl.max_qps = queues;
+	ram->ctrl.max_irqs = queues;
 	uuid_gen(&ram->uuid);
 	err = -ENOMEM;
 	ram->queues = kvcalloc(queues + 1, sizeof(*ram->queues), GFP_KERNEL);
@@ -213,8 +236,13 @@ struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 	if (!ram->queues || !ram->store)
 		goto free;
 	for (i = 0; i <= queues; i++) {
-		spin_lock_init(&ram->queues[i].lock);
-		pollnvme_ram_queue_clear(&ram->queues[i]);
+		struct pollnvme_ram_queue *rq = &ram->queues[i];
+
+		spin_lock_init(&rq->lock);
+		hrtimer_setup(&rq->timer, pollnvme_ram_timer, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_ABS_PINNED);
+		rq->armed = POLLNVME_RAM_NEVER;
+		pollnvme_ram_queue_clear(rq);
 	}
 	err = pollnvme_ctrl_init(&ram->ctrl, &pollnvme_ram_transport, NULL);
 	if (err)

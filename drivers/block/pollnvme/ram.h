@@ -2,18 +2,23 @@
 /*
  * The software controller: NVMe registers, queues and one namespace in
  * memory. Its bus addresses are physical addresses. It has no thread of its
- * own: whoever polls a queue pair lets the controller work on that pair.
+ * own: whoever polls a queue pair, or rings its doorbell, lets the controller
+ * work on that pair; a timer of the same CPU stands for the interrupt.
  */
 #ifndef POLLNVME_RAM_H
 #define POLLNVME_RAM_H
 
+#include <linux/hrtimer.h>
 #include "pollnvme.h"
 
 #define POLLNVME_RAM_LATENCY_NS	4100
 
+/* When a flight is due whose command is being carried out, or lost. */
+#define POLLNVME_RAM_NEVER	U64_MAX
+
 /**
  * struct pollnvme_ram_flight - a command fetched, its completion not yet due
- * @due: when it completes, ktime_get_ns()
+ * @due: when it completes, ktime_get_ns(), or POLLNVME_RAM_NEVER
  * @cid: command id
  * @status: NVMe status
  */
@@ -25,7 +30,7 @@ struct pollnvme_ram_flight {
 
 /**
  * struct pollnvme_ram_queue - the controller's side of a queue pair
- * @lock: guards all but the doorbells
+ * @lock: guards all but the doorbells; a timer takes it, so interrupts are off
  * @sq_db: submission doorbell, written by the host
  * @cq_db: completion doorbell
  * @next_due: earliest due time in @flight; a hint without the lock
@@ -36,8 +41,13 @@ struct pollnvme_ram_flight {
  * @sq_head: next entry to fetch
  * @cq_tail: next entry to post
  * @phase: phase tag of new completions
- * @flights: commands in @flight
- * @flight: commands fetched, in no order
+ * @irq: completions are announced by an interrupt, which @timer stands for
+ * @moving: commands being carried out, without the lock
+ * @flying: bit per entry of @flight in use
+ * @armed: when @timer goes off, POLLNVME_RAM_NEVER when it does not
+ * @timer: posts completions of a pair with interrupts, then interrupts
+ * @qp: the host's side of the pair
+ * @flight: commands fetched
  */
 struct pollnvme_ram_queue {
 	spinlock_t lock;	/* all but the doorbells */
@@ -51,7 +61,12 @@ struct pollnvme_ram_queue {
 	u16 sq_head;
 	u16 cq_tail;
 	u16 phase;
-	u16 flights;
+	bool irq;
+	unsigned int moving;
+	u64 flying;
+	u64 armed;
+	struct hrtimer timer;
+	struct pollnvme_qp *qp;
 	struct pollnvme_ram_flight flight[POLLNVME_QUEUE_DEPTH];
 } ____cacheline_aligned_in_smp;
 
@@ -96,7 +111,6 @@ static inline struct pollnvme_ram *to_ram(struct pollnvme_ctrl *ctrl)
 struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 					 unsigned int queues, u64 latency_ns);
 void pollnvme_ram_destroy(struct pollnvme_ram *ram);
-void pollnvme_ram_queue_clear(struct pollnvme_ram_queue *rq);
 
 /* ram_admin.c */
 u16 pollnvme_ram_admin(struct pollnvme_ram *ram, const struct nvme_command *c,
@@ -104,5 +118,7 @@ u16 pollnvme_ram_admin(struct pollnvme_ram *ram, const struct nvme_command *c,
 
 /* ram_io.c */
 void pollnvme_ram_drive(struct pollnvme_qp *qp);
+void pollnvme_ram_arm(struct pollnvme_ram_queue *rq);
+enum hrtimer_restart pollnvme_ram_timer(struct hrtimer *timer);
 
 #endif /* POLLNVME_RAM_H */

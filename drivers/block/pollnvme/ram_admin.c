@@ -87,7 +87,7 @@ static u16 pollnvme_ram_identify(struct pollnvme_ram *ram,
 }
 
 static u16 pollnvme_ram_create_queue(struct pollnvme_ram *ram, u16 qid,
-				     u16 size, u64 addr, bool cq)
+				     u16 size, u64 addr, bool cq, u16 flags)
 {
 	struct pollnvme_ram_queue *rq;
 	u16 status = NVME_SC_SUCCESS;
@@ -105,7 +105,7 @@ static u16 pollnvme_ram_create_queue(struct pollnvme_ram *ram, u16 qid,
 	if (cq && !rq->cq) {
 		rq->cq = phys_to_virt(addr);
 		rq->cq_depth = size + 1;
-		WRITE_ONCE(rq->next_due, U64_MAX);
+		rq->irq = flags & NVME_CQ_IRQ_ENABLED;
 	} else if (!cq && rq->cq && !rq->sq) {
 		rq->sq = phys_to_virt(addr);
 		rq->sq_depth = size + 1;
@@ -122,18 +122,24 @@ static u32 pollnvme_ram_abort(struct pollnvme_ram *ram,
 	u16 qid = le16_to_cpu(c->abort.sqid);
 	struct pollnvme_ram_queue *rq;
 	u32 missed = 1;
-	unsigned int i;
+	u64 left;
 
 	if (!qid || qid > ram->nr_queues)
 		return missed;
 	rq = &ram->queues[qid];
 	spin_lock_nested(&rq->lock, SINGLE_DEPTH_NESTING);
-	for (i = 0; i < rq->flights; i++) {
-		if (rq->flight[i].cid != c->abort.cid)
+	for (left = rq->flying; left; left &= left - 1) {
+		struct pollnvme_ram_flight *flight =
+			&rq->flight[__ffs64(left)];
+
+		/* Being carried out: it ends by itself. */
+		if (flight->cid != c->abort.cid ||
+		    flight->due == POLLNVME_RAM_NEVER)
 			continue;
-		rq->flight[i].status = NVME_SC_ABORT_REQ;
-		rq->flight[i].due = 0;
+		flight->status = NVME_SC_ABORT_REQ;
+		flight->due = 0;
 		WRITE_ONCE(rq->next_due, 0);
+		pollnvme_ram_arm(rq);
 		missed = 0;
 	}
 	spin_unlock(&rq->lock);
@@ -164,13 +170,14 @@ u16 pollnvme_ram_admin(struct pollnvme_ram *ram, const struct nvme_command *c,
 						 le16_to_cpu(c->create_cq.cqid),
 						 le16_to_cpu(c->create_cq.qsize),
 						 le64_to_cpu(c->create_cq.prp1),
-						 true);
+						 true,
+						 le16_to_cpu(c->create_cq.cq_flags));
 	case nvme_admin_create_sq:
 		return pollnvme_ram_create_queue(ram,
 						 le16_to_cpu(c->create_sq.sqid),
 						 le16_to_cpu(c->create_sq.qsize),
 						 le64_to_cpu(c->create_sq.prp1),
-						 false);
+						 false, 0);
 	case nvme_admin_abort_cmd:
 		*result = pollnvme_ram_abort(ram, c);
 		return NVME_SC_SUCCESS;

@@ -14,7 +14,7 @@
  * @lock: guards the rest
  * @size_mb: size in MiB
  * @blocksize: block size in bytes, 512 or 4096
- * @queues: most I/O queue pairs; 0: one per possible CPU
+ * @queues: most I/O queue pairs; 0: two per possible CPU
  * @latency_ns: from doorbell to completion
  * @ram: the controller while power is on
  */
@@ -128,14 +128,15 @@ CONFIGFS_ATTR(pollnvme_config_, blocksize);
 
 static int pollnvme_config_power_on(struct pollnvme_config *config)
 {
-	unsigned int queues = config->queues ?: num_possible_cpus();
+	/* A polled pair and one with interrupts per CPU. */
+	unsigned int most = 2 * num_possible_cpus();
 	struct pollnvme_ram *ram;
 
 	if (config->ram)
 		return 0;
 	ram = pollnvme_ram_create((u64)config->size_mb << 20,
 				  ilog2(config->blocksize),
-				  min(queues, num_possible_cpus()),
+				  min(config->queues ?: most, most),
 				  config->latency_ns);
 	if (IS_ERR(ram))
 		return PTR_ERR(ram);

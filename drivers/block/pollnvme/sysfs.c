@@ -119,12 +119,49 @@ static ssize_t nsid_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(nsid);
 
+static const char * const pollnvme_mode_names[POLLNVME_MODES] = {
+	[POLLNVME_SYNC]		= "sync",
+	[POLLNVME_ASYNC]	= "async",
+	[POLLNVME_HYBRID]	= "hybrid",
+};
+
 static ssize_t mode_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "sync\n");
+	struct pollnvme_ns *ns = pollnvme_dev_ns(dev);
+
+	return sysfs_emit(buf, "%s\n", pollnvme_mode_names[READ_ONCE(ns->mode)]);
 }
-static DEVICE_ATTR_RO(mode);
+
+static ssize_t mode_store(struct device *dev, struct device_attribute *attr,
+			  const char *buf, size_t count)
+{
+	struct pollnvme_ns *ns = pollnvme_dev_ns(dev);
+	int mode = sysfs_match_string(pollnvme_mode_names, buf);
+
+	if (mode < 0)
+		return mode;
+	if (mode != POLLNVME_SYNC && !pollnvme_has_irqs(ns->ctrl))
+		return -EOPNOTSUPP;
+	WRITE_ONCE(ns->mode, mode);
+	return count;
+}
+static DEVICE_ATTR_RW(mode);
+
+static ssize_t hybrid_limit_us_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", pollnvme_dev_ns(dev)->hybrid_limit_us);
+}
+
+static ssize_t hybrid_limit_us_store(struct device *dev,
+				     struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	return pollnvme_set(&pollnvme_dev_ns(dev)->hybrid_limit_us, buf, count,
+			    0, 1000000);
+}
+static DEVICE_ATTR_RW(hybrid_limit_us);
 
 static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
@@ -145,6 +182,7 @@ static DEVICE_ATTR_RO(wwid);
 static struct attribute *pollnvme_disk_attrs[] = {
 	&dev_attr_nsid.attr,
 	&dev_attr_mode.attr,
+	&dev_attr_hybrid_limit_us.attr,
 	&dev_attr_wwid.attr,
 	NULL
 };

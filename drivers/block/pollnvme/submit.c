@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A command finds its pair, and a slot there: at once as a rule, else its
+ * task waits for a slot, for memory or for the end of a reset.
+ */
+#include <linux/delay.h>
+#include <linux/sched.h>
+#include "pollnvme.h"
+
+/* How often mapping is tried while there is no memory for it, each 1 ms. */
+#define POLLNVME_MAP_TRIES		5000
+
+/* All slots are taken by tasks that poll; poll for them, then sleep. */
+static void pollnvme_wait_polled(struct pollnvme_ns *ns,
+				 struct pollnvme_qp *qp, unsigned int turn)
+{
+	unsigned int found = pollnvme_qp_poll(qp);
+
+	pollnvme_count_add(ns->stats, POLLNVME_REAPED_FOR_OTHERS, found);
+	if (found || turn < 100) {
+		cond_resched();
+		cpu_relax();
+	} else {
+		usleep_range(50, 100);
+	}
+}
+
+static bool pollnvme_full(const struct pollnvme_qp *qp)
+{
+	return hweight64(READ_ONCE(qp->q.busy)) >= qp->q.slots;
+}
+
+static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
+			       unsigned int turn)
+{
+	if (!turn)
+		pollnvme_count(ns->stats, POLLNVME_SLOT_WAITS);
+	if (!qp->cmds)
+		pollnvme_wait_polled(ns, qp, turn);
+	else	/* Bounded, lest a task wait at a pair that is no longer its. */
+		wait_event_timeout(qp->wait, !pollnvme_full(qp), HZ / 10);
+}
+
+/* A hint of locality only: the pair's lock makes it safe. */
+static struct pollnvme_qp *pollnvme_here(const struct pollnvme_ctrl *ctrl,
+					 const struct pollnvme_cmd *cmd)
+{
+	const u16 *map = cmd->end ? ctrl->irq_map : ctrl->map;
+
+	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
+}
+
+/**
+ * pollnvme_submit() - send a command through the pair of this CPU
+ * @ns: namespace
+ * @cmd: command; with @end through a pair with interrupts, and then the
+ *	caller's copy is no longer needed
+ * @nowait: wait neither for a slot nor for memory nor for a reset
+ *
+ * Return: BLK_STS_OK, BLK_STS_AGAIN when it would have to wait, or an error.
+ *
+ * Context: process; may sleep.
+ */
+blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+			     bool nowait)
+{
+	struct pollnvme_ctrl *ctrl = ns->ctrl;
+	struct pollnvme_qp *qp;
+	unsigned int turn = 0, tries = 0;
+
+	for (;;) {
+		qp = pollnvme_here(ctrl, cmd);
+		switch (pollnvme_qp_submit(qp, cmd)) {
+		case 0:
+			return BLK_STS_OK;
+		case -EBUSY:
+			if (nowait)
+				return BLK_STS_AGAIN;
+			pollnvme_wait_slot(ns, qp, turn++);
+			break;
+		case -ESHUTDOWN:
+			if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
+				return BLK_STS_IOERR;
+			if (nowait)
+				return BLK_STS_AGAIN;
+			/* Bounded: a reset ends, alive or dead. */
+			wait_event(ctrl->wait, READ_ONCE(ctrl->ready));
+			cond_resched();
+			break;
+		case -ENOMEM:
+			if (nowait)
+				return BLK_STS_AGAIN;
+			/* Bounce buffers come back when other I/O ends. */
+			if (tries++ == POLLNVME_MAP_TRIES)
+				return BLK_STS_RESOURCE;
+			usleep_range(1000, 2000);
+			break;
+		default:
+			return BLK_STS_IOERR;
+		}
+	}
+}
