@@ -123,7 +123,7 @@ int pollnvme_slot_get(struct pollnvme_queue *q)
 	slot = __ffs64(free);
 	if (slot >= q->slots)
 		return -EBUSY;
-	q->busy |= 1ull << slot;
+	WRITE_ONCE(q->busy, q->busy | 1ull << slot);
 	q->uses[slot]++;
 	return slot;
 }
@@ -135,7 +135,7 @@ int pollnvme_slot_get(struct pollnvme_queue *q)
  */
 void pollnvme_slot_put(struct pollnvme_queue *q, unsigned int slot)
 {
-	q->busy &= ~(1ull << slot);
+	WRITE_ONCE(q->busy, q->busy & ~(1ull << slot));
 }
 
 /**

@@ -17,15 +17,39 @@
 #define POLLNVME_RAM_NEVER	U64_MAX
 
 /**
+ * enum pollnvme_ram_fault - what goes wrong with an I/O command, on request
+ * @POLLNVME_FAULT_NONE: nothing
+ * @POLLNVME_FAULT_STATUS: it is not carried out and ends with a given status
+ * @POLLNVME_FAULT_LOST: it is carried out and never ends; Abort finds it not
+ * @POLLNVME_FAULT_LATE: it ends a given time later
+ * @POLLNVME_FAULT_UNKNOWN: before it ends, a command ends that was never sent
+ * @POLLNVME_FAULT_FOREIGN: before it ends, one of another queue ends
+ * @POLLNVME_FAULT_TWICE: it ends twice
+ * @POLLNVME_FAULTS: how many there are
+ */
+enum pollnvme_ram_fault {
+	POLLNVME_FAULT_NONE,
+	POLLNVME_FAULT_STATUS,
+	POLLNVME_FAULT_LOST,
+	POLLNVME_FAULT_LATE,
+	POLLNVME_FAULT_UNKNOWN,
+	POLLNVME_FAULT_FOREIGN,
+	POLLNVME_FAULT_TWICE,
+	POLLNVME_FAULTS,
+};
+
+/**
  * struct pollnvme_ram_flight - a command fetched, its completion not yet due
  * @due: when it completes, ktime_get_ns(), or POLLNVME_RAM_NEVER
  * @cid: command id
  * @status: NVMe status
+ * @fault: enum pollnvme_ram_fault that its end still brings
  */
 struct pollnvme_ram_flight {
 	u64 due;
 	u16 cid;
 	u16 status;
+	u8 fault;
 };
 
 /**
@@ -77,6 +101,9 @@ struct pollnvme_ram_queue {
  * @size: bytes of @store
  * @lba_shift: log2 of the block size
  * @latency_ns: from doorbell to completion; may change at any time
+ * @fault: what goes wrong with the next I/O commands
+ * @fault_value: NVMe status, or milliseconds, for @fault
+ * @fault_count: with how many
  * @cc: Controller Configuration register
  * @csts: Controller Status register
  * @aqa: Admin Queue Attributes register
@@ -92,6 +119,9 @@ struct pollnvme_ram {
 	u64 size;
 	u8 lba_shift;
 	u64 latency_ns;
+	unsigned int fault;
+	u32 fault_value;
+	atomic_t fault_count;
 	u32 cc;
 	u32 csts;
 	u32 aqa;

@@ -126,6 +126,64 @@ static ssize_t pollnvme_config_blocksize_store(struct config_item *item,
 }
 CONFIGFS_ATTR(pollnvme_config_, blocksize);
 
+static const char * const pollnvme_fault_names[POLLNVME_FAULTS] = {
+	[POLLNVME_FAULT_NONE]		= "none",
+	[POLLNVME_FAULT_STATUS]		= "status",
+	[POLLNVME_FAULT_LOST]		= "lost",
+	[POLLNVME_FAULT_LATE]		= "late",
+	[POLLNVME_FAULT_UNKNOWN]	= "unknown",
+	[POLLNVME_FAULT_FOREIGN]	= "foreign",
+	[POLLNVME_FAULT_TWICE]		= "twice",
+};
+
+static ssize_t pollnvme_config_fault_show(struct config_item *item, char *page)
+{
+	struct pollnvme_config *config = to_config(item);
+	ssize_t len = -ENODEV;
+
+	mutex_lock(&config->lock);
+	if (config->ram)
+		len = sysfs_emit(page, "%s %u %u\n",
+				 pollnvme_fault_names[config->ram->fault],
+				 config->ram->fault_value,
+				 atomic_read(&config->ram->fault_count));
+	mutex_unlock(&config->lock);
+	return len;
+}
+
+/* "KIND VALUE COUNT", all three in one write: they make one order. */
+static ssize_t pollnvme_config_fault_store(struct config_item *item,
+					   const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+	unsigned int value, times;
+	char kind[8];
+	ssize_t ret;
+	int fault;
+
+	if (sscanf(page, "%7s %i %u", kind, (int *)&value, &times) != 3)
+		return -EINVAL;
+	fault = match_string(pollnvme_fault_names, POLLNVME_FAULTS, kind);
+	if (fault < 0)
+		return fault;
+	if (times > INT_MAX ||
+	    (fault == POLLNVME_FAULT_STATUS && value > 0x7fff))
+		return -ERANGE;
+	ret = -ENODEV;
+	mutex_lock(&config->lock);
+	if (config->ram) {
+		atomic_set(&config->ram->fault_count, 0);
+		WRITE_ONCE(config->ram->fault, fault);
+		WRITE_ONCE(config->ram->fault_value, value);
+		/* Release: who sees the count sees what is counted. */
+		atomic_set_release(&config->ram->fault_count, times);
+		ret = count;
+	}
+	mutex_unlock(&config->lock);
+	return ret;
+}
+CONFIGFS_ATTR(pollnvme_config_, fault);
+
 static int pollnvme_config_power_on(struct pollnvme_config *config)
 {
 	/* A polled pair and one with interrupts per CPU. */
@@ -195,6 +253,7 @@ static struct configfs_attribute *pollnvme_config_attrs[] = {
 	&pollnvme_config_attr_blocksize,
 	&pollnvme_config_attr_queues,
 	&pollnvme_config_attr_latency_ns,
+	&pollnvme_config_attr_fault,
 	&pollnvme_config_attr_power,
 	&pollnvme_config_attr_controller,
 	NULL

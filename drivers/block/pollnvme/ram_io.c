@@ -144,6 +144,15 @@ static bool pollnvme_ram_wanted(struct pollnvme_ram *ram,
 	       tail < rq->sq_depth && rq->sq_head != tail && ~rq->flying;
 }
 
+/* What goes wrong with this command. */
+static unsigned int pollnvme_ram_fault(struct pollnvme_ram *ram)
+{
+	if (likely(!atomic_read(&ram->fault_count)) ||
+	    atomic_dec_if_positive(&ram->fault_count) < 0)
+		return POLLNVME_FAULT_NONE;
+	return READ_ONCE(ram->fault);
+}
+
 /* Fetches a command and carries it out; the lock is held, but not meanwhile. */
 static void pollnvme_ram_fly(struct pollnvme_ram *ram,
 			     struct pollnvme_ram_queue *rq, unsigned long *flags)
@@ -153,6 +162,7 @@ static void pollnvme_ram_fly(struct pollnvme_ram *ram,
 	u64 due = READ_ONCE(rq->qp->rung_ns) + READ_ONCE(ram->latency_ns);
 	unsigned int n = __ffs64(~rq->flying);
 	struct pollnvme_ram_flight *flight = &rq->flight[n];
+	unsigned int fault = pollnvme_ram_fault(ram);
 	struct nvme_command c;
 	u16 status;
 
@@ -165,13 +175,45 @@ static void pollnvme_ram_fly(struct pollnvme_ram *ram,
 	spin_unlock_irqrestore(&rq->lock, *flags);
 
 	/* Up to a megabyte is moved: with interrupts, and beside others. */
-	status = pollnvme_ram_command(ram, &c);
+	if (unlikely(fault == POLLNVME_FAULT_STATUS))
+		status = READ_ONCE(ram->fault_value);
+	else
+		status = pollnvme_ram_command(ram, &c);
+	if (unlikely(fault == POLLNVME_FAULT_LATE))
+		due += READ_ONCE(ram->fault_value) * (u64)NSEC_PER_MSEC;
 
 	spin_lock_irqsave(&rq->lock, *flags);
 	rq->moving--;
+	if (unlikely(fault == POLLNVME_FAULT_LOST)) {
+		rq->flying &= ~(1ull << n);
+		return;
+	}
 	flight->status = status;
+	flight->fault = fault;
 	flight->due = due;
 	WRITE_ONCE(rq->next_due, min(rq->next_due, due));
+}
+
+/* A completion that lies, before or beside the true one. */
+static void pollnvme_ram_lie(struct pollnvme_ram_queue *rq,
+			     struct pollnvme_ram_flight *flight)
+{
+	u16 qid = rq->qp->q.qid, cid = flight->cid;
+
+	switch (flight->fault) {
+	case POLLNVME_FAULT_UNKNOWN:
+		cid ^= 1u << POLLNVME_ID_SLOT_BITS;	/* an earlier use */
+		break;
+	case POLLNVME_FAULT_FOREIGN:
+		qid++;
+		break;
+	case POLLNVME_FAULT_TWICE:
+		break;
+	default:
+		return;
+	}
+	flight->fault = POLLNVME_FAULT_NONE;
+	pollnvme_ram_post(rq, qid, cid, flight->status, 0);
 }
 
 static void pollnvme_ram_post_due(struct pollnvme_ram_queue *rq)
@@ -186,6 +228,11 @@ static void pollnvme_ram_post_due(struct pollnvme_ram_queue *rq)
 		left &= left - 1;
 		if (flight->due > now || pollnvme_ram_cq_full(rq)) {
 			next = min(next, flight->due);
+			continue;
+		}
+		pollnvme_ram_lie(rq, flight);
+		if (pollnvme_ram_cq_full(rq)) {
+			next = 0;	/* the lie took the last entry */
 			continue;
 		}
 		pollnvme_ram_post(rq, rq->qp->q.qid, flight->cid,
