@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The bio disk. Where it polls, submit_bio rings the doorbell, polls, and ends
- * the bio before it returns; else see async.c. Polling at full speed is bounded by the spin
- * limit, then the task sleeps between looks; a command that outlives the I/O
- * timeout is aborted, one that outlives it twice has the controller reset,
- * which ends every command. So a task waits long at worst, never for ever.
+ * the bio before it returns; else see async.c. Polling at full speed is bounded
+ * by the spin limit, then the task sleeps between looks; a command that outlives
+ * the I/O timeout is aborted, one that outlives it twice has the controller
+ * reset, which ends every command. So a task waits long at worst, never for
+ * ever.
  */
 #include <linux/delay.h>
 #include <linux/sched.h>

@@ -5,9 +5,9 @@
  * A command lives on the stack of the task that waits for it. It is mapped
  * without a lock, takes a slot and is pushed (one lock), and is reaped (one
  * lock) by whoever polls the pair first, maybe another task. A command with a
- * PRP list takes its slot, whose memory the list is in, before it is mapped. The reaper
- * writes @done last, with release; the owner reads it with acquire, and only
- * then may its stack frame go away.
+ * PRP list takes its slot, whose memory the list is in, before it is mapped. The
+ * reaper writes @done last, with release; the owner reads it with acquire, and
+ * only then may its stack frame go away.
  *
  * A command that nobody waits for is sent through a pair with interrupts, and
  * lives in that pair. Its slot is given back when its end was called.
