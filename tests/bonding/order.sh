@@ -47,7 +47,7 @@ unequal()
 				netem delay $((1 + 7 * (k % 2)))ms limit 10000 || return 1
 		else
 			tc qdisc replace dev "cb$k" root \
-				tbf rate $((5 + 75 * (k % 2)))mbit burst 5k \
+				tbf rate $((1 + 79 * (k % 2)))mbit burst 2k \
 				latency 900ms || return 1
 		fi
 	done
