@@ -81,6 +81,74 @@ percore_lookup_listener(struct net *net, struct sk_buff *skb, int doff,
 
 #define __inet_lookup_established percore_lookup_established
 #define __inet_lookup_listener percore_lookup_listener
+
+#if IS_ENABLED(CONFIG_IPV6)
+#include <net/inet6_hashtables.h>
+
+static inline struct sock *
+percore_lookup6_established(struct net *net, const struct in6_addr *saddr,
+			    __be16 sport, const struct in6_addr *daddr,
+			    u16 hnum, int dif, int sdif)
+{
+	return __inet6_lookup_established(net,
+					  net->ipv4.tcp_death_row.hashinfo,
+					  saddr, sport, daddr, hnum, dif, sdif);
+}
+
+static inline struct sock *
+percore_lookup6_listener(struct net *net, struct sk_buff *skb, int doff,
+			 const struct in6_addr *saddr, __be16 sport,
+			 const struct in6_addr *daddr, u16 hnum, int dif,
+			 int sdif)
+{
+	return inet6_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo, skb,
+				     doff, saddr, sport, daddr, hnum, dif,
+				     sdif);
+}
+
+#define __inet6_lookup_established percore_lookup6_established
+#define inet6_lookup_listener percore_lookup6_listener
+#endif
+#endif
+
+#include <net/udp.h>
+
+#ifdef HAVE_UDP_TABLE_OF_NETNS
+static inline struct udp_table *percore_udp_table(const struct net *net)
+{
+	return net->ipv4.udp_table;
+}
+#else
+static inline struct udp_table *percore_udp_table(const struct net *net)
+{
+	return &udp_table;
+}
+#endif
+
+#ifndef HAVE_UDP_LOOKUP_FINDS_TABLE
+/* They wanted to be told which table. */
+static inline struct sock *
+percore_udp4_lookup(struct net *net, __be32 saddr, __be16 sport, __be32 daddr,
+		    __be16 dport, int dif, int sdif, struct sk_buff *skb)
+{
+	return __udp4_lib_lookup(net, saddr, sport, daddr, dport, dif, sdif,
+				 percore_udp_table(net), skb);
+}
+
+#define __udp4_lib_lookup percore_udp4_lookup
+
+#if IS_ENABLED(CONFIG_IPV6)
+static inline struct sock *
+percore_udp6_lookup(struct net *net, const struct in6_addr *saddr, __be16 sport,
+		    const struct in6_addr *daddr, __be16 dport, int dif,
+		    int sdif, struct sk_buff *skb)
+{
+	return __udp6_lib_lookup(net, saddr, sport, daddr, dport, dif, sdif,
+				 percore_udp_table(net), skb);
+}
+
+#define __udp6_lib_lookup percore_udp6_lookup
+#endif
 #endif
 
 #ifndef HAVE_COOKIE_CHECK_READS_ACK
@@ -95,6 +163,16 @@ static inline int percore_cookie_check(const struct iphdr *iph,
 }
 
 #define __cookie_v4_check percore_cookie_check
+
+#if IS_ENABLED(CONFIG_IPV6)
+static inline int percore_cookie6_check(const struct ipv6hdr *iph,
+					const struct tcphdr *th)
+{
+	return __cookie_v6_check(iph, th, ntohl(th->ack_seq) - 1);
+}
+
+#define __cookie_v6_check percore_cookie6_check
+#endif
 #endif
 #endif
 

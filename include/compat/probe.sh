@@ -49,12 +49,18 @@ probes() {
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
 	# 6.8: SYN cookies: the check reads the cookie from the header
 	probe HAVE_COOKIE_CHECK_READS_ACK net/tcp.h '__cookie_v4_check\(const struct iphdr \*iph, const struct tcphdr \*th\)'
+	# 6.2: udp: a network may have a table of its own
+	probe HAVE_UDP_TABLE_OF_NETNS net/netns/ipv4.h 'struct udp_table[[:space:]]+\*udp_table;'
+	# udp: lookups find the table by the network
+	probe HAVE_UDP_LOOKUP_FINDS_TABLE net/udp.h 'int dif, int sdif, struct sk_buff \*skb\);'
 	# 6.18: tcp: lookups find the table of sockets by the network
 	probe HAVE_LOOKUP_FINDS_TABLE net/inet_hashtables.h 'return __inet_lookup_listener\(net, skb,'
 
 	# pollnvme
 	# Queue features are part of the limits (6.11).
 	probe HAVE_BLK_FEAT_SYNCHRONOUS linux/blkdev.h '^#define BLK_FEAT_SYNCHRONOUS'
+	# 6.5: block: modes of opening have a type of their own
+	probe HAVE_BLK_MODE_T linux/blkdev.h '^#define BLK_OPEN_READ[[:space:]]'
 	# 6.13: timers: the function is given at setup
 	probe HAVE_HRTIMER_SETUP linux/hrtimer.h '^(extern )?void hrtimer_setup\('
 }

@@ -11,8 +11,10 @@
 
 #define PERCORE_GENL_NAME	"percore"
 #define PERCORE_GENL_VERSION	1
+#define PERCORE_GENL_GROUP	"services"	/* multicast: PERCORE_CMD_*_NTF */
 
-#define PERCORE_MAX_LANES	1024	/* lanes of one service */
+#define PERCORE_MAX_LANES	1024	/* lanes of one service, retired ones too */
+#define PERCORE_MARK_DEFAULT	50	/* percent, when a service spills */
 #define PERCORE_MAX_SERVICES	256	/* services of one network namespace */
 
 /**
@@ -27,6 +29,13 @@
  * @PERCORE_CMD_LANE_SET: drain one lane of the service with this address, port
  *	and protocol, or let new connections in again; its nest has cpu and drain;
  *	CAP_NET_ADMIN likewise
+ * @PERCORE_CMD_SERVICE_SET: give the service with this address, port and
+ *	protocol other lanes, another method or another balance, whatever is there;
+ *	its connections go on; CAP_NET_ADMIN likewise
+ * @PERCORE_CMD_SERVICE_NEW_NTF: told unasked: a service has been added
+ * @PERCORE_CMD_SERVICE_SET_NTF: told unasked: it has changed, lanes have been
+ *	drained, or retired ones have gone
+ * @PERCORE_CMD_SERVICE_DEL_NTF: told unasked: it has been deleted
  */
 enum percore_cmd {
 	PERCORE_CMD_UNSPEC,
@@ -35,6 +44,10 @@ enum percore_cmd {
 	PERCORE_CMD_SERVICE_GET,
 	PERCORE_CMD_STATS_GET,
 	PERCORE_CMD_LANE_SET,
+	PERCORE_CMD_SERVICE_SET,
+	PERCORE_CMD_SERVICE_NEW_NTF,
+	PERCORE_CMD_SERVICE_SET_NTF,
+	PERCORE_CMD_SERVICE_DEL_NTF,
 
 	/* private: */
 	__PERCORE_CMD_MAX,
@@ -46,7 +59,7 @@ enum percore_cmd {
  * @PERCORE_METHOD_NAT: its destination port becomes the lane's private port,
  *	and replies leave with the service's port
  * @PERCORE_METHOD_STEER: the lane's listener is given the first packet of a
- *	connection as it is; nothing is rewritten
+ *	connection as it is; nothing is rewritten. TCP alone
  */
 enum percore_method {
 	PERCORE_METHOD_NAT,
@@ -58,23 +71,50 @@ enum percore_method {
 };
 
 /**
+ * enum percore_balance - what else decides on the lane of a new connection
+ * @PERCORE_BALANCE_NONE: nothing: it goes to the lane of its CPU
+ * @PERCORE_BALANCE_SPILL: when the connections that wait to be accepted fill that
+ *	lane's queue to the mark, to the lane whose queue is least full. TCP alone
+ */
+enum percore_balance {
+	PERCORE_BALANCE_NONE,
+	PERCORE_BALANCE_SPILL,
+
+	/* private: */
+	__PERCORE_BALANCE_MAX,
+	PERCORE_BALANCE_MAX = __PERCORE_BALANCE_MAX - 1,
+};
+
+/**
  * enum percore_service_attr - attributes of a service
  * @PERCORE_A_SERVICE_UNSPEC: unused
  * @PERCORE_A_SERVICE_PAD: padding of 64-bit attributes
- * @PERCORE_A_SERVICE_VIP4: be32, IPv4 address that clients use
+ * @PERCORE_A_SERVICE_VIP4: be32, IPv4 address that clients use; of this and the
+ *	next there is exactly one
+ * @PERCORE_A_SERVICE_VIP6: 16 bytes, IPv6 address that clients use
  * @PERCORE_A_SERVICE_PORT: be16, port that clients use
- * @PERCORE_A_SERVICE_PROTO: u8, IPPROTO_TCP (the default)
+ * @PERCORE_A_SERVICE_PROTO: u8, IPPROTO_TCP (the default) or IPPROTO_UDP
  * @PERCORE_A_SERVICE_METHOD: u8, enum percore_method (default: nat)
  * @PERCORE_A_SERVICE_LANE: nest of enum percore_lane_attr, once per lane
+ * @PERCORE_A_SERVICE_FORMER: flag, told only: the service had the other method
+ *	before, and connections of it live
+ * @PERCORE_A_SERVICE_BALANCE: u8, enum percore_balance (default: none)
+ * @PERCORE_A_SERVICE_MARK: u8, with PERCORE_BALANCE_SPILL alone: how full a lane's
+ *	queue must be, in percent of its room, 1 to 100 (default:
+ *	PERCORE_MARK_DEFAULT)
  */
 enum percore_service_attr {
 	PERCORE_A_SERVICE_UNSPEC,
 	PERCORE_A_SERVICE_PAD,
 	PERCORE_A_SERVICE_VIP4,
+	PERCORE_A_SERVICE_VIP6,
 	PERCORE_A_SERVICE_PORT,
 	PERCORE_A_SERVICE_PROTO,
 	PERCORE_A_SERVICE_METHOD,
 	PERCORE_A_SERVICE_LANE,
+	PERCORE_A_SERVICE_FORMER,
+	PERCORE_A_SERVICE_BALANCE,
+	PERCORE_A_SERVICE_MARK,
 
 	/* private: */
 	__PERCORE_A_SERVICE_MAX,
@@ -88,12 +128,15 @@ enum percore_service_attr {
  * @PERCORE_A_LANE_PORT: be16, private port that the lane's server listens on
  * @PERCORE_A_LANE_DRAIN: u8, 1: no new connections for the lane as long as
  *	another has a listener; 0 (the default): its share of them
+ * @PERCORE_A_LANE_RETIRED: flag, told only: the service has the lane no more, but
+ *	connections on it live; there is no cpu then
  */
 enum percore_lane_attr {
 	PERCORE_A_LANE_UNSPEC,
 	PERCORE_A_LANE_CPU,
 	PERCORE_A_LANE_PORT,
 	PERCORE_A_LANE_DRAIN,
+	PERCORE_A_LANE_RETIRED,
 
 	/* private: */
 	__PERCORE_A_LANE_MAX,
@@ -104,14 +147,15 @@ enum percore_lane_attr {
  * enum percore_stats_attr - attributes of a message of counters
  * @PERCORE_A_STATS_UNSPEC: unused
  * @PERCORE_A_STATS_PAD: padding of 64-bit attributes
- * @PERCORE_A_STATS_VIP4: be32, the service's address
+ * @PERCORE_A_STATS_VIP4: be32, the service's address if it is IPv4
+ * @PERCORE_A_STATS_VIP6: 16 bytes, the service's address if it is IPv6
  * @PERCORE_A_STATS_PORT: be16, the service's port
  * @PERCORE_A_STATS_PROTO: u8, the service's protocol
  * @PERCORE_A_STATS_CPU: u32, CPU on which the packets below were handled
  * @PERCORE_A_STATS_LANE_PORT: be16, private port of that CPU's lane; absent
  *	when the CPU has no lane
  * @PERCORE_A_STATS_NEW: u64, first packets of connections, whichever lane they
- *	were given to
+ *	were given to; datagrams that no socket is connected for
  * @PERCORE_A_STATS_LOCAL: u64, packets of known connections that arrived on the
  *	CPU of their lane
  * @PERCORE_A_STATS_MIGRATED: u64, packets of known connections that arrived on
@@ -119,7 +163,7 @@ enum percore_lane_attr {
  * @PERCORE_A_STATS_FALLBACK: u64, packets without a connection given to another
  *	lane because the CPU's own was drained, or offline, or nobody listened there
  * @PERCORE_A_STATS_REFUSED: u64, new connections that no lane listened for; the
- *	client gets a reset
+ *	client gets a reset, or "port unreachable" for a datagram
  * @PERCORE_A_STATS_COOKIE: u64, acknowledgments without a connection, given to a
  *	listener: the end of a SYN cookie handshake, or a stray
  * @PERCORE_A_STATS_STRAY: u64, other packets without a connection
@@ -129,11 +173,14 @@ enum percore_lane_attr {
  * @PERCORE_A_STATS_FRAG: u64, packets that arrived in fragments
  * @PERCORE_A_STATS_DROPPED_DIRECT: u64, packets sent to a private port itself
  * @PERCORE_A_STATS_DROPPED_NOMEM: u64, packets lost for want of memory
+ * @PERCORE_A_STATS_SPILLED: u64, first packets of connections given to a less
+ *	loaded lane because the one that was theirs is overloaded
  */
 enum percore_stats_attr {
 	PERCORE_A_STATS_UNSPEC,
 	PERCORE_A_STATS_PAD,
 	PERCORE_A_STATS_VIP4,
+	PERCORE_A_STATS_VIP6,
 	PERCORE_A_STATS_PORT,
 	PERCORE_A_STATS_PROTO,
 	PERCORE_A_STATS_CPU,
@@ -150,6 +197,7 @@ enum percore_stats_attr {
 	PERCORE_A_STATS_FRAG,
 	PERCORE_A_STATS_DROPPED_DIRECT,
 	PERCORE_A_STATS_DROPPED_NOMEM,
+	PERCORE_A_STATS_SPILLED,
 
 	/* private: */
 	__PERCORE_A_STATS_MAX,

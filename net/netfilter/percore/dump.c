@@ -9,6 +9,20 @@
 
 #include "percore.h"
 
+/* A retired lane has no CPU. */
+static int percore_put_retired(struct sk_buff *skb,
+			       const struct percore_lane *lane)
+{
+	struct nlattr *nest = nla_nest_start(skb, PERCORE_A_SERVICE_LANE);
+
+	if (!nest ||
+	    nla_put_be16(skb, PERCORE_A_LANE_PORT, lane->port) ||
+	    nla_put_flag(skb, PERCORE_A_LANE_RETIRED))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int percore_put_lane(struct sk_buff *skb,
 			    const struct percore_lane *lane)
 {
@@ -23,6 +37,16 @@ static int percore_put_lane(struct sk_buff *skb,
 	return 0;
 }
 
+/* The address, as one attribute or the other. */
+static int percore_put_vip(struct sk_buff *skb,
+			   const struct percore_service *svc, int vip4,
+			   int vip6)
+{
+	if (svc->family == AF_INET6)
+		return nla_put_in6_addr(skb, vip6, &svc->vip.in6);
+	return nla_put_in_addr(skb, vip4, svc->vip.ip);
+}
+
 static void *percore_put_header(struct sk_buff *skb,
 				struct netlink_callback *cb, u8 cmd)
 {
@@ -35,28 +59,48 @@ static void *percore_put_header(struct sk_buff *skb,
 	return hdr;
 }
 
+/**
+ * percore_fill_service() - tell all of a service
+ * @skb: message
+ * @svc: service of a locked netns
+ *
+ * Return: 0, or -EMSGSIZE.
+ */
+int percore_fill_service(struct sk_buff *skb, const struct percore_service *svc)
+{
+	u16 i;
+
+	if (percore_put_vip(skb, svc, PERCORE_A_SERVICE_VIP4,
+			    PERCORE_A_SERVICE_VIP6) ||
+	    nla_put_be16(skb, PERCORE_A_SERVICE_PORT, svc->port) ||
+	    nla_put_u8(skb, PERCORE_A_SERVICE_PROTO, svc->proto) ||
+	    nla_put_u8(skb, PERCORE_A_SERVICE_METHOD, svc->method) ||
+	    nla_put_u8(skb, PERCORE_A_SERVICE_BALANCE, svc->balance) ||
+	    (svc->mark && nla_put_u8(skb, PERCORE_A_SERVICE_MARK, svc->mark)) ||
+	    (svc->former && nla_put_flag(skb, PERCORE_A_SERVICE_FORMER)))
+		return -EMSGSIZE;
+	for (i = 0; i < svc->lanes; i++)
+		if (percore_put_lane(skb, &svc->lane[i]))
+			return -EMSGSIZE;
+	for (i = svc->lanes; i < svc->all; i++)
+		if (percore_put_retired(skb, &svc->lane[i]))
+			return -EMSGSIZE;
+	return 0;
+}
+
 static int percore_put_service(struct sk_buff *skb, struct netlink_callback *cb,
 			       const struct percore_service *svc)
 {
 	void *hdr = percore_put_header(skb, cb, PERCORE_CMD_SERVICE_GET);
-	u16 i;
 
 	if (!hdr)
 		return -EMSGSIZE;
-	if (nla_put_in_addr(skb, PERCORE_A_SERVICE_VIP4, svc->vip) ||
-	    nla_put_be16(skb, PERCORE_A_SERVICE_PORT, svc->port) ||
-	    nla_put_u8(skb, PERCORE_A_SERVICE_PROTO, svc->proto) ||
-	    nla_put_u8(skb, PERCORE_A_SERVICE_METHOD, svc->method))
-		goto err_cancel;
-	for (i = 0; i < svc->lanes; i++)
-		if (percore_put_lane(skb, &svc->lane[i]))
-			goto err_cancel;
+	if (percore_fill_service(skb, svc)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
 	genlmsg_end(skb, hdr);
 	return 0;
-
-err_cancel:
-	genlmsg_cancel(skb, hdr);
-	return -EMSGSIZE;
 }
 
 /**
@@ -108,11 +152,12 @@ static int percore_put_stats(struct sk_buff *skb, struct netlink_callback *cb,
 	u16 lane = svc->lane_of_cpu[cpu];
 	int i;
 
-	BUILD_BUG_ON(PERCORE_A_STATS_NEW + PERCORE_STAT_DROPPED_NOMEM !=
-		     PERCORE_A_STATS_DROPPED_NOMEM);
+	BUILD_BUG_ON(PERCORE_A_STATS_NEW + PERCORE_STAT_SPILLED !=
+		     PERCORE_A_STATS_SPILLED);
 	if (!hdr)
 		return -EMSGSIZE;
-	if (nla_put_in_addr(skb, PERCORE_A_STATS_VIP4, svc->vip) ||
+	if (percore_put_vip(skb, svc, PERCORE_A_STATS_VIP4,
+			    PERCORE_A_STATS_VIP6) ||
 	    nla_put_be16(skb, PERCORE_A_STATS_PORT, svc->port) ||
 	    nla_put_u8(skb, PERCORE_A_STATS_PROTO, svc->proto) ||
 	    nla_put_u32(skb, PERCORE_A_STATS_CPU, cpu))

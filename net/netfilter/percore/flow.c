@@ -2,14 +2,18 @@
 /*
  * Whose packet is this? A flow belongs to the lane that has its socket,
  * whichever CPU receives the packet; a flow without a socket goes to the lane
- * of this CPU, or to another lane where somebody listens.
+ * of this CPU, or to another lane where somebody listens, or where the queue is
+ * shorter.
  */
 #include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/tcp.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -31,9 +35,49 @@
 struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
 			     const struct percore_tuple *tuple, __be16 port)
 {
-	return __inet_lookup_established(net, tuple->addr, tuple->port,
-					 svc->vip, ntohs(port), tuple->dif,
+#if IS_ENABLED(CONFIG_IPV6)
+	if (svc->family == AF_INET6)
+		return __inet6_lookup_established(net, &tuple->addr.in6,
+						  tuple->port, &svc->vip.in6,
+						  ntohs(port), tuple->dif,
+						  tuple->sdif);
+#endif
+	return __inet_lookup_established(net, tuple->addr.ip, tuple->port,
+					 svc->vip.ip, ntohs(port), tuple->dif,
 					 tuple->sdif);
+}
+
+/**
+ * percore_flow_elsewhere() - find the socket of a flow of method nat, not here
+ * @net: netns
+ * @svc: service
+ * @tuple: the client's end
+ * @own: this CPU's lane, where it is not
+ * @lane: result: the lane with the socket; @own when there is none
+ *
+ * A packet on its own lane costs one search; only a packet that belongs to
+ * another lane, or to nobody, costs one per lane.
+ *
+ * Context: softirq, RCU.
+ * Return: socket with a reference that sock_gen_put() gives back, or NULL.
+ */
+struct sock *percore_flow_elsewhere(struct net *net,
+				    const struct percore_service *svc,
+				    const struct percore_tuple *tuple, u16 own,
+				    u16 *lane)
+{
+	struct sock *sk = NULL;
+	u16 i;
+
+	*lane = own;
+	for (i = 0; !sk && i < svc->all; i++) {
+		if (i == own)
+			continue;
+		sk = percore_flow_at(net, svc, tuple, svc->lane[i].port);
+		if (sk)
+			*lane = i;
+	}
+	return sk;
 }
 
 /**
@@ -44,9 +88,6 @@ struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
  * @own: lane to try first
  * @lane: result: the lane with the socket; @own when there is none
  *
- * A packet on its own lane costs one search; only a packet that belongs to
- * another lane, or to nobody, costs one per lane.
- *
  * Context: softirq, RCU.
  * Return: socket with a reference that sock_gen_put() gives back, or NULL.
  */
@@ -56,18 +97,10 @@ struct sock *percore_flow_find(struct net *net,
 			       u16 *lane)
 {
 	struct sock *sk;
-	u16 i;
 
 	*lane = own;
 	sk = percore_flow_at(net, svc, tuple, svc->lane[own].port);
-	for (i = 0; !sk && i < svc->lanes; i++) {
-		if (i == own)
-			continue;
-		sk = percore_flow_at(net, svc, tuple, svc->lane[i].port);
-		if (sk)
-			*lane = i;
-	}
-	return sk;
+	return sk ?: percore_flow_elsewhere(net, svc, tuple, own, lane);
 }
 
 /**
@@ -89,43 +122,60 @@ void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
 	skb->destructor = sock_pfree;
 }
 
-static struct sock *percore_listener(struct net *net, struct sk_buff *skb,
-				     unsigned int thoff, __be16 port)
+static struct sock *percore_listener(struct net *net,
+				     const struct percore_service *svc,
+				     struct sk_buff *skb, unsigned int thoff,
+				     __be16 port)
 {
-	const struct tcphdr *th = (void *)(skb_network_header(skb) + thoff);
-	const struct iphdr *iph = ip_hdr(skb);
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	struct percore_tuple tuple;
+	unsigned int doff;
 
-	return __inet_lookup_listener(net, skb, thoff + __tcp_hdrlen(th),
-				      iph->saddr, th->source, iph->daddr,
-				      ntohs(port), skb->skb_iif,
-				      inet_sdif(skb));
+	if (svc->proto == IPPROTO_UDP) {
+		percore_tuple_of(svc, skb, thoff, &tuple);
+		return percore_udp_at(net, svc, &tuple, port);
+	}
+	doff = thoff + __tcp_hdrlen(th);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (svc->family == AF_INET6)
+		return inet6_lookup_listener(net, skb, doff,
+					     &ipv6_hdr(skb)->saddr, th->source,
+					     &svc->vip.in6, ntohs(port),
+					     inet6_iif(skb), inet6_sdif(skb));
+#endif
+	return __inet_lookup_listener(net, skb, doff, ip_hdr(skb)->saddr,
+				      th->source, svc->vip.ip, ntohs(port),
+				      skb->skb_iif, inet_sdif(skb));
 }
 
-/* How many packets a CPU may look at again in a tick. */
+/* For how many packets a CPU may do each of enum percore_look in a tick. */
 #define PERCORE_LOOKS_PER_TICK	64
 
 /**
- * percore_look_again() - may a packet that has no socket cost more searches?
+ * percore_may_look() - may a packet that has no socket cost more searches?
  * @svc: service
+ * @what: which
  *
- * Few packets need that in earnest; a flood of strays must not get it. A
- * packet that is counted on the wrong CPU or not at all does no harm.
+ * Few packets need that in earnest; a flood must not get it. Each kind has its
+ * own share, so that a flood of one kind does not starve the others. A packet
+ * that is counted on the wrong CPU or not at all does no harm.
  *
  * Context: any.
  * Return: true for the first few packets of each tick.
  */
-bool percore_look_again(const struct percore_service *svc)
+bool percore_may_look(const struct percore_service *svc,
+		      enum percore_look what)
 {
-	struct percore_stats *stats = raw_cpu_ptr(svc->stats);
+	struct percore_looks *looks = &raw_cpu_ptr(svc->stats)->looks[what];
 	unsigned long now = jiffies;
 
-	if (stats->look_tick != now) {
-		stats->look_tick = now;
-		stats->looks = 0;
+	if (looks->tick != now) {
+		looks->tick = now;
+		looks->n = 0;
 	}
-	if (stats->looks >= PERCORE_LOOKS_PER_TICK)
+	if (looks->n >= PERCORE_LOOKS_PER_TICK)
 		return false;
-	stats->looks++;
+	looks->n++;
 	return true;
 }
 
@@ -133,18 +183,25 @@ bool percore_look_again(const struct percore_service *svc)
 /* Is the packet the answer to a cookie that was sent from @port? Asked only
  * while the listener sends cookies, as the stack does.
  */
-static bool percore_cookie_fits(const struct sock *sk,
+static bool percore_cookie_fits(const struct percore_service *svc,
+				const struct sock *sk,
 				const struct sk_buff *skb, unsigned int thoff,
 				__be16 port)
 {
-	struct tcphdr th = *(struct tcphdr *)(skb_network_header(skb) + thoff);
+	struct tcphdr th = *percore_tcp_hdr(skb, thoff);
 
+	if (tcp_synq_no_recent_overflow(sk))
+		return false;
 	th.dest = port;
-	return !tcp_synq_no_recent_overflow(sk) &&
-	       __cookie_v4_check(ip_hdr(skb), &th) > 0;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (svc->family == AF_INET6)
+		return __cookie_v6_check(ipv6_hdr(skb), &th) > 0;
+#endif
+	return __cookie_v4_check(ip_hdr(skb), &th) > 0;
 }
 #else
-static bool percore_cookie_fits(const struct sock *sk,
+static bool percore_cookie_fits(const struct percore_service *svc,
+				const struct sock *sk,
 				const struct sk_buff *skb, unsigned int thoff,
 				__be16 port)
 {
@@ -152,41 +209,29 @@ static bool percore_cookie_fits(const struct sock *sk,
 }
 #endif
 
-/**
- * percore_flow_cookie() - find the lane whose SYN cookie a packet returns
- * @net: netns
- * @svc: service
- * @skb: acknowledgment without a socket, headers pulled
- * @thoff: offset of its TCP header from the network header
- * @own: lane to try first
- * @lane: result: the lane that sent the cookie
- *
- * With method nat a cookie covers the private port, so it is good on one lane
- * alone, which is not this CPU's when the flow changed CPU in the middle of its
- * handshake. With method steer it is good on every lane that sends cookies.
- *
- * Context: softirq, RCU.
- * Return: that lane's listener, alive under RCU; NULL when no lane sent it.
- */
-struct sock *percore_flow_cookie(struct net *net,
-				 const struct percore_service *svc,
-				 struct sk_buff *skb, unsigned int thoff,
-				 u16 own, u16 *lane)
+/* The port that a cookie covers. */
+static __be16 percore_cookie_port(const struct percore_service *svc, u16 lane)
+{
+	return svc->method == PERCORE_METHOD_STEER ? svc->port
+						   : svc->lane[lane].port;
+}
+
+/* The lane whose cookie a packet returns, from @lane on; NULL if none sent it. */
+static struct sock *percore_find_cookie(struct net *net,
+					const struct percore_service *svc,
+					struct sk_buff *skb, unsigned int thoff,
+					u16 *lane)
 {
 	struct sock *sk;
-	__be16 port;
 	u16 i;
 
-	if (!READ_ONCE(net->ipv4.sysctl_tcp_syncookies))
-		return NULL;
-	*lane = own;
-	for (i = 0; i < svc->lanes; i++) {
-		sk = percore_listener(net, skb, thoff, svc->lane[*lane].port);
-		port = svc->method == PERCORE_METHOD_STEER ?
-		       svc->port : svc->lane[*lane].port;
-		if (sk && percore_cookie_fits(sk, skb, thoff, port))
+	for (i = 0; i < svc->all; i++) {
+		sk = percore_listener(net, svc, skb, thoff,
+				      svc->lane[*lane].port);
+		if (sk && percore_cookie_fits(svc, sk, skb, thoff,
+					      percore_cookie_port(svc, *lane)))
 			return sk;
-		*lane = *lane + 1 < svc->lanes ? *lane + 1 : 0;
+		*lane = *lane + 1 < svc->all ? *lane + 1 : 0;
 	}
 	return NULL;
 }
@@ -198,10 +243,14 @@ static u16 percore_spread(const struct percore_service *svc,
 			  const struct sk_buff *skb, unsigned int thoff,
 			  u32 attempt)
 {
-	struct tcphdr *th = (void *)(skb_network_header(skb) + thoff);
-	u32 hash = jhash_3words((__force u32)ip_hdr(skb)->saddr,
-				(__force u16)th->source, attempt, svc->salt);
+	__be16 port = percore_ports_of(skb, thoff)->source;
+	u32 addr, hash;
 
+	if (svc->family == AF_INET6)
+		addr = __ipv6_addr_jhash(&ipv6_hdr(skb)->saddr, svc->salt);
+	else
+		addr = (__force u32)ip_hdr(skb)->saddr;
+	hash = jhash_3words(addr, (__force u16)port, attempt, svc->salt);
 	return reciprocal_scale(hash, svc->lanes);
 }
 
@@ -232,6 +281,18 @@ struct percore_search {
 	u16 lane;
 };
 
+static struct percore_search
+percore_search_of(struct net *net, const struct percore_service *svc,
+		  struct sk_buff *skb, unsigned int thoff)
+{
+	return (struct percore_search) {
+		.net = net,
+		.svc = svc,
+		.skb = skb,
+		.thoff = thoff,
+	};
+}
+
 static struct sock *percore_try(struct percore_search *s, u16 lane)
 {
 	const struct percore_lane *l = &s->svc->lane[lane];
@@ -239,7 +300,7 @@ static struct sock *percore_try(struct percore_search *s, u16 lane)
 	s->lane = lane;
 	if (percore_is_resting(l) != s->resting)
 		return NULL;
-	return percore_listener(s->net, s->skb, s->thoff, l->port);
+	return percore_listener(s->net, s->svc, s->skb, s->thoff, l->port);
 }
 
 /* Own lane, then some by hash so that a flow's packets agree and the flows
@@ -260,6 +321,117 @@ static struct sock *percore_try_all(struct percore_search *s, u16 own)
 }
 
 /**
+ * percore_requests_many() - is a listener's queue of requests half full?
+ * @sk: listener, alive under RCU
+ *
+ * Context: any.
+ * Return: true if it is: it may be sending SYN cookies, or will be soon.
+ */
+bool percore_requests_many(const struct sock *sk)
+{
+	return inet_csk_reqsk_queue_len(sk) >=
+	       READ_ONCE(sk->sk_max_ack_backlog) / 2;
+}
+
+/* Read without the queue's lock: a moment's error leaves one flow where it would
+ * have been, or takes it elsewhere.
+ */
+static struct percore_queue percore_queue_of(const struct sock *sk)
+{
+	return (struct percore_queue) {
+		.len = READ_ONCE(sk->sk_ack_backlog),
+		.max = READ_ONCE(sk->sk_max_ack_backlog),
+	};
+}
+
+/* Lanes that one first packet may ask how full they are. */
+#define PERCORE_SPILL_TRIES	64
+
+/* May the flow go to this lane? A first packet had better not be answered with
+ * a cookie, which keeps no note of its lane; an acknowledgment that returns one
+ * is good only where cookies were sent.
+ */
+static bool percore_spill_fits(const struct percore_search *s,
+			       const struct sock *sk)
+{
+	if (percore_is_first(percore_tcp_hdr(s->skb, s->thoff)))
+		return !percore_requests_many(sk);
+	return percore_cookie_fits(s->svc, sk, s->skb, s->thoff,
+				   percore_cookie_port(s->svc, s->lane));
+}
+
+/* The least loaded lane, if the one found, whose listener is @sk, is overloaded.
+ * The search begins anywhere, so that flows share those that are equal, and ends
+ * where there is nothing to wait for.
+ */
+static struct sock *percore_spill(struct percore_search *s, struct sock *sk)
+{
+	struct percore_queue least = percore_queue_of(sk), queue;
+	u16 tries = min_t(u16, s->svc->lanes, PERCORE_SPILL_TRIES);
+	u16 home = s->lane, best = s->lane, lane, i;
+	struct sock *other;
+
+	if (!percore_queue_above(&least, s->svc->mark) ||
+	    !percore_may_look(s->svc, PERCORE_LOOK_SPILL))
+		return sk;
+	lane = percore_spread(s->svc, s->skb, s->thoff, 0);
+	for (i = 0; least.len && i < tries; i++) {
+		other = lane == home ? NULL : percore_try(s, lane);
+		if (other) {
+			queue = percore_queue_of(other);
+			if (percore_queue_emptier(&queue, &least) &&
+			    percore_spill_fits(s, other)) {
+				least = queue;
+				best = lane;
+				sk = other;
+			}
+		}
+		lane = lane + 1 < s->svc->lanes ? lane + 1 : 0;
+	}
+	s->lane = best;
+	return sk;
+}
+
+/**
+ * percore_flow_cookie() - find the lane whose SYN cookie a packet returns
+ * @net: netns
+ * @svc: service
+ * @skb: acknowledgment without a socket, headers pulled
+ * @thoff: offset of its TCP header from the network header
+ * @own: lane to try first
+ * @lane: result: the lane that shall have it
+ *
+ * With method nat a cookie covers the private port, so it is good on one lane
+ * alone, which is not this CPU's when the flow changed CPU in the middle of its
+ * handshake, or was spilled. With method steer it is good on every lane that
+ * sends cookies, and does not tell which one it was: so where the service
+ * spills, the choice is made again.
+ *
+ * Context: softirq, RCU.
+ * Return: that lane's listener, alive under RCU; NULL when no lane sent it.
+ */
+struct sock *percore_flow_cookie(struct net *net,
+				 const struct percore_service *svc,
+				 struct sk_buff *skb, unsigned int thoff,
+				 u16 own, u16 *lane)
+{
+	struct percore_search search = percore_search_of(net, svc, skb, thoff);
+	struct sock *sk;
+
+	if (!READ_ONCE(net->ipv4.sysctl_tcp_syncookies))
+		return NULL;
+	*lane = own;
+	sk = percore_find_cookie(net, svc, skb, thoff, lane);
+	if (!sk || svc->balance != PERCORE_BALANCE_SPILL ||
+	    svc->method != PERCORE_METHOD_STEER)
+		return sk;
+	search.lane = *lane;
+	sk = percore_spill(&search, sk);
+	*lane = search.lane;
+	return sk;
+}
+
+/**
  * percore_flow_steer() - choose the lane of a packet that has no socket
  * @net: netns
  * @svc: service
@@ -271,23 +443,23 @@ static struct sock *percore_try_all(struct percore_search *s, u16 own)
  * A drained lane, and one whose CPU is offline, takes part only when nobody
  * listens on any other: late service is better than a reset.
  *
+ * Where the service spills, the first packet of a connection for a lane that is
+ * overloaded goes to the least loaded of those that are not resting.
+ *
  * Context: softirq, RCU.
  * Return: @own if somebody listens there, else one of the lanes where somebody
- * does, chosen by a hash of the flow so that they share the load evenly; if
- * there is none @own all the same, counted as refused: the stack answers with
- * the reset that a closed port deserves.
+ * does, chosen by a hash of the flow so that they share the load evenly; or the
+ * lane to which the connection spills; if there is none @own all the same,
+ * counted as refused: the stack answers with the reset that a closed port
+ * deserves.
  */
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach)
 {
-	struct percore_search search = {
-		.net = net,
-		.svc = svc,
-		.skb = skb,
-		.thoff = thoff,
-	};
+	struct percore_search search = percore_search_of(net, svc, skb, thoff);
 	struct sock *sk;
+	u16 home;
 
 	sk = percore_try_all(&search, own);
 	if (!sk) {
@@ -295,13 +467,19 @@ u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		sk = percore_try_all(&search, own);
 	}
 	if (sk) {
+		home = search.lane;
+		if (home != own)
+			percore_count(svc, PERCORE_STAT_FALLBACK);
+		if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
+		    percore_is_first(percore_tcp_hdr(skb, thoff)))
+			sk = percore_spill(&search, sk);
+		if (search.lane != home)
+			percore_count(svc, PERCORE_STAT_SPILLED);
 		if (attach)
 			percore_attach_listener(skb, sk);
-		if (search.lane != own)
-			percore_count(svc, PERCORE_STAT_FALLBACK);
 		return search.lane;
 	}
-	if (percore_tcp_hdr(skb, thoff)->syn)
+	if (svc->proto == IPPROTO_UDP || percore_tcp_hdr(skb, thoff)->syn)
 		percore_count(svc, PERCORE_STAT_REFUSED);
 	return own;
 }

@@ -11,19 +11,23 @@
 #include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/udp.h>
 #include <net/ip.h>
-#include <net/netfilter/ipv4/nf_defrag_ipv4.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netns/generic.h>
 
 #include "percore.h"
 
 /* Where our hooks sit.
  *
- * In: behind defragmentation (-400), so that a packet has its ports; behind
- * the raw table (-300), whose rules still see the public port; before
- * connection tracking (-200), which percore_untrack() keeps out.
+ * In: behind the raw table (-300), whose rules still see the public port;
+ * before connection tracking (-200), which percore_untrack() keeps out.
+ * IPv6's defragmentation is at -400; IPv4's we do ourselves.
  *
  * Out: before the raw table, so that every rule sees the public port.
+ *
+ * IPv6 has the same numbers.
  */
 #define PERCORE_PRI_IN	(NF_IP_PRI_CONNTRACK - 10)
 #define PERCORE_PRI_OUT	(NF_IP_PRI_RAW - 10)
@@ -41,101 +45,264 @@ struct percore_net *percore_pernet(const struct net *net)
 	return net_generic(net, percore_net_id);
 }
 
-static unsigned int percore_hook_in(void *priv, struct sk_buff *skb,
-				    const struct nf_hook_state *state)
+/* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
+ * look at? Only a connection's first packet and what may return a SYN cookie are
+ * of interest. The stack finds the socket of every other by itself, and a
+ * private port that lets no first packet pass has none. What remains is few
+ * instructions for each packet of an established connection.
+ */
+static bool percore_is_plain4(const struct percore_net *pn,
+			      const struct sk_buff *skb)
 {
 	const struct percore_table *table;
+	const struct iphdr *iph = ip_hdr(skb);
 
-	table = rcu_dereference(percore_pernet(state->net)->table);
-	if (!table)
+	table = rcu_dereference(pn->table[PERCORE_TCP4]);
+	return table && !table->nat && iph->protocol == IPPROTO_TCP &&
+	       !ip_is_fragment(iph) &&
+	       skb_headlen(skb) >= iph->ihl * 4 + sizeof(struct tcphdr) &&
+	       !percore_tcp_hdr(skb, iph->ihl * 4)->syn &&
+	       !percore_cookies_recent(pn);
+}
+
+static unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
+				     const struct nf_hook_state *state);
+
+/* Not inlined: packets that are whole need no stack frame for it. */
+static noinline unsigned int
+percore_hook_fragment4(void *priv, struct sk_buff *skb,
+		       const struct nf_hook_state *state)
+{
+	if (!percore_gather4(skb, state))
+		return NF_STOLEN;
+	return percore_hook_in4(priv, skb, state);
+}
+
+static unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
+				     const struct nf_hook_state *state)
+{
+	const struct percore_net *pn = priv;
+	const struct percore_table *table;
+
+	if (percore_is_plain4(pn, skb))
 		return NF_ACCEPT;
+	if (unlikely(ip_is_fragment(ip_hdr(skb))))
+		return percore_hook_fragment4(priv, skb, state);
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
-		return percore_tcp_in(skb, table, state);
+		table = rcu_dereference(pn->table[PERCORE_TCP4]);
+		return table ? percore_in4(skb, table, state,
+					   sizeof(struct tcphdr)) : NF_ACCEPT;
+	case IPPROTO_UDP:
+		table = rcu_dereference(pn->table[PERCORE_UDP4]);
+		return table ? percore_in4(skb, table, state,
+					   sizeof(struct udphdr)) : NF_ACCEPT;
 	case IPPROTO_ICMP:
-		return percore_icmp_in(skb, table, state->net);
+		return percore_icmp_in4(skb, pn, state->net);
 	}
 	return NF_ACCEPT;
 }
 
-static unsigned int percore_hook_out(void *priv, struct sk_buff *skb,
-				     const struct nf_hook_state *state)
+static unsigned int percore_hook_out4(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state)
 {
+	const struct percore_net *pn = priv;
 	const struct percore_table *table;
 
-	table = rcu_dereference(percore_pernet(state->net)->table);
-	if (!table)
-		return NF_ACCEPT;
 	/* A raw socket may send less than a header, or a broken one. */
 	if (!pskb_may_pull(skb, sizeof(struct iphdr)) || ip_hdr(skb)->ihl < 5)
 		return NF_ACCEPT;
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
-		return percore_nat_out(skb, table);
+		table = rcu_dereference(pn->table[PERCORE_TCP4]);
+		return table ? percore_nat_out4(skb, table,
+						sizeof(struct tcphdr))
+			     : NF_ACCEPT;
+	case IPPROTO_UDP:
+		table = rcu_dereference(pn->table[PERCORE_UDP4]);
+		return table ? percore_nat_out4(skb, table,
+						sizeof(struct udphdr))
+			     : NF_ACCEPT;
 	case IPPROTO_ICMP:
-		return percore_icmp_out(skb, table);
+		return percore_icmp_out4(skb, pn);
 	}
 	return NF_ACCEPT;
 }
 
-static const struct nf_hook_ops percore_ops_in = {
-	.hook = percore_hook_in,
+static const struct nf_hook_ops percore_ops_in4 = {
+	.hook = percore_hook_in4,
 	.pf = NFPROTO_IPV4,
 	.hooknum = NF_INET_PRE_ROUTING,
 	.priority = PERCORE_PRI_IN,
 };
 
-static const struct nf_hook_ops percore_ops_out = {
-	.hook = percore_hook_out,
+static const struct nf_hook_ops percore_ops_out4 = {
+	.hook = percore_hook_out4,
 	.pf = NFPROTO_IPV4,
 	.hooknum = NF_INET_LOCAL_OUT,
 	.priority = PERCORE_PRI_OUT,
 };
 
-static int percore_hook_in_set(struct net *net, struct percore_net *pn, bool on)
+#if IS_ENABLED(CONFIG_IPV6)
+static unsigned int percore_hook_in6(void *priv, struct sk_buff *skb,
+				     const struct nf_hook_state *state)
 {
+	const struct percore_net *pn = priv;
+	const struct percore_table *table;
+	struct percore_where where;
+
+	if (!percore_find6(skb, 0, &where))
+		return NF_ACCEPT;
+	switch (where.proto) {
+	case IPPROTO_TCP:
+		table = rcu_dereference(pn->table[PERCORE_TCP6]);
+		return table ? percore_in6(skb, table, state, where.off,
+					   sizeof(struct tcphdr)) : NF_ACCEPT;
+	case IPPROTO_UDP:
+		table = rcu_dereference(pn->table[PERCORE_UDP6]);
+		return table ? percore_in6(skb, table, state, where.off,
+					   sizeof(struct udphdr)) : NF_ACCEPT;
+	case IPPROTO_ICMPV6:
+		return where.fragment ? NF_ACCEPT :
+		       percore_icmp_in6(skb, pn, state->net, where.off);
+	}
+	return NF_ACCEPT;
+}
+
+static unsigned int percore_hook_out6(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state)
+{
+	const struct percore_net *pn = priv;
+	const struct percore_table *table;
+	struct percore_where where;
+
+	if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)) ||
+	    !percore_find6(skb, 0, &where))
+		return NF_ACCEPT;
+	switch (where.proto) {
+	case IPPROTO_TCP:
+		table = rcu_dereference(pn->table[PERCORE_TCP6]);
+		return table ? percore_nat_out6(skb, table, where.off,
+						sizeof(struct tcphdr))
+			     : NF_ACCEPT;
+	case IPPROTO_UDP:
+		table = rcu_dereference(pn->table[PERCORE_UDP6]);
+		return table ? percore_nat_out6(skb, table, where.off,
+						sizeof(struct udphdr))
+			     : NF_ACCEPT;
+	case IPPROTO_ICMPV6:
+		return where.fragment ? NF_ACCEPT :
+		       percore_icmp_out6(skb, pn, where.off);
+	}
+	return NF_ACCEPT;
+}
+
+static const struct nf_hook_ops percore_ops_in6 = {
+	.hook = percore_hook_in6,
+	.pf = NFPROTO_IPV6,
+	.hooknum = NF_INET_PRE_ROUTING,
+	.priority = PERCORE_PRI_IN,
+};
+
+static const struct nf_hook_ops percore_ops_out6 = {
+	.hook = percore_hook_out6,
+	.pf = NFPROTO_IPV6,
+	.hooknum = NF_INET_LOCAL_OUT,
+	.priority = PERCORE_PRI_OUT,
+};
+#endif
+
+/**
+ * struct percore_hooks - what a family needs
+ * @in: the hook for packets that arrive
+ * @out: the hook for packets that leave
+ * @defrag: wants fragments put together before @in, if that is another's work
+ * @undefrag: does no more
+ */
+struct percore_hooks {
+	const struct nf_hook_ops *in;
+	const struct nf_hook_ops *out;
+	int (*defrag)(struct net *net);
+	void (*undefrag)(struct net *net);
+};
+
+static const struct percore_hooks percore_hooks[PERCORE_FAMILIES] = {
+	[PERCORE_IP4] = {
+		.in = &percore_ops_in4,
+		.out = &percore_ops_out4,
+	},
+#if IS_ENABLED(CONFIG_IPV6)
+	[PERCORE_IP6] = {
+		.in = &percore_ops_in6,
+		.out = &percore_ops_out6,
+		.defrag = nf_defrag_ipv6_enable,
+		.undefrag = nf_defrag_ipv6_disable,
+	},
+#endif
+};
+
+/* Register a hook that is told its netns's part of us at once. */
+static int percore_hook(struct net *net, struct nf_hook_ops *ops,
+			const struct nf_hook_ops *like)
+{
+	*ops = *like;
+	ops->priv = percore_pernet(net);
+	return nf_register_net_hook(net, ops);
+}
+
+static int percore_hook_in_set(struct net *net, enum percore_family family,
+			       bool on)
+{
+	const struct percore_hooks *hooks = &percore_hooks[family];
+	struct percore_net *pn = percore_pernet(net);
 	int err;
 
-	if (on == pn->hooked_in)
+	if (on == pn->hooked_in[family])
 		return 0;
 	if (on) {
-		err = nf_defrag_ipv4_enable(net);
+		if (!hooks->in)
+			return -EAFNOSUPPORT;
+		err = hooks->defrag ? hooks->defrag(net) : 0;
 		if (err)
 			return err;
-		err = nf_register_net_hook(net, &percore_ops_in);
-		if (err) {
-			nf_defrag_ipv4_disable(net);
+		err = percore_hook(net, &pn->in[family], hooks->in);
+		if (err && hooks->undefrag)
+			hooks->undefrag(net);
+		if (err)
 			return err;
-		}
 	} else {
-		nf_unregister_net_hook(net, &percore_ops_in);
-		nf_defrag_ipv4_disable(net);
+		nf_unregister_net_hook(net, &pn->in[family]);
+		if (hooks->undefrag)
+			hooks->undefrag(net);
 	}
-	pn->hooked_in = on;
+	pn->hooked_in[family] = on;
 	return 0;
 }
 
-static int percore_hook_out_set(struct net *net, struct percore_net *pn,
+static int percore_hook_out_set(struct net *net, enum percore_family family,
 				bool on)
 {
+	const struct percore_hooks *hooks = &percore_hooks[family];
+	struct percore_net *pn = percore_pernet(net);
 	int err;
 
-	if (on == pn->hooked_out)
+	if (on == pn->hooked_out[family])
 		return 0;
 	if (on) {
-		err = nf_register_net_hook(net, &percore_ops_out);
+		err = percore_hook(net, &pn->out[family], hooks->out);
 		if (err)
 			return err;
 	} else {
-		nf_unregister_net_hook(net, &percore_ops_out);
+		nf_unregister_net_hook(net, &pn->out[family]);
 	}
-	pn->hooked_out = on;
+	pn->hooked_out[family] = on;
 	return 0;
 }
 
 /**
  * percore_hooks_set() - see the packets of a netns, or see them no more
  * @net: netns, its percore_net locked
+ * @family: which packets
  * @in: those that arrive
  * @out: those that leave, which only method nat wants
  *
@@ -144,17 +311,18 @@ static int percore_hook_out_set(struct net *net, struct percore_net *pn,
  * Context: may sleep.
  * Return: 0, or -errno when one of them cannot be switched on.
  */
-int percore_hooks_set(struct net *net, bool in, bool out)
+int percore_hooks_set(struct net *net, enum percore_family family, bool in,
+		      bool out)
 {
-	struct percore_net *pn = percore_pernet(net);
+	bool before = percore_pernet(net)->hooked_in[family];
 	int err;
 
-	err = percore_hook_in_set(net, pn, in);
+	err = percore_hook_in_set(net, family, in);
 	if (err)
 		return err;
-	err = percore_hook_out_set(net, pn, out);
+	err = percore_hook_out_set(net, family, out);
 	if (err)
-		percore_hook_in_set(net, pn, pn->count);
+		percore_hook_in_set(net, family, before);
 	return err;
 }
 
@@ -164,6 +332,8 @@ static int __net_init percore_net_init(struct net *net)
 
 	mutex_init(&pn->lock);
 	INIT_LIST_HEAD(&pn->services);
+	pn->net = net;
+	percore_reap_init(pn);
 	return 0;
 }
 
@@ -171,8 +341,10 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 {
 	struct percore_net *pn = percore_pernet(net);
 
+	percore_reap_stop(pn);
 	mutex_lock(&pn->lock);
-	percore_hooks_set(net, false, false);
+	percore_hooks_set(net, PERCORE_IP4, false, false);
+	percore_hooks_set(net, PERCORE_IP6, false, false);
 	mutex_unlock(&pn->lock);
 }
 

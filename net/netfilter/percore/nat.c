@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Method nat: what happens to one TCP packet.
+ * Method nat: what happens to one TCP packet that arrives, and to any that
+ * leaves.
  *
  * In: the destination port becomes the private port of the flow's lane, and
  * the socket that was found goes with the packet, so that the stack need not
@@ -8,26 +9,75 @@
  */
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/sock.h>
 
+#include "percore_compat.h"
 #include "percore.h"
 
-/* Replace a port. It is covered by the TCP checksum but not by the pseudo
- * header, so:
+/**
+ * percore_set_port() - replace a port of a packet
+ * @skb: packet, transport header writable
+ * @port: the port, in that header
+ * @to: what it becomes
+ * @sum: the header's checksum
+ *
+ * A port is covered by the checksum but not by the pseudo header, so:
  * - CHECKSUM_PARTIAL: the field holds the pseudo header's sum, still right;
  * - CHECKSUM_COMPLETE: the sum over the packet's bytes does not change, since
  *   the checksum moves against the port;
  * - otherwise only the field changes.
+ *
+ * Context: any.
  */
-static void percore_set_port(struct sk_buff *skb, struct tcphdr *th,
-			     __be16 *port, __be16 to)
+void percore_set_port(const struct sk_buff *skb, __be16 *port, __be16 to,
+		      __sum16 *sum)
 {
 	if (skb->ip_summed != CHECKSUM_PARTIAL)
-		csum_replace2(&th->check, *port, to);
+		csum_replace2(sum, *port, to);
 	*port = to;
+}
+
+/* May the first @len bytes be written to? As skb_ensure_writable() finds, without
+ * the call: hardly ever is anything to be done.
+ */
+static inline bool percore_make_writable(struct sk_buff *skb, unsigned int len)
+{
+	if (likely(len <= skb_headlen(skb) &&
+		   (!skb_cloned(skb) || skb_clone_writable(skb, len))))
+		return true;
+	return !skb_ensure_writable(skb, len);
+}
+
+/* The socket of a packet's flow on this CPU's lane. Apart from
+ * percore_nat_own(), so that IPv4 need not put a tuple together.
+ */
+static noinline struct sock *
+percore_nat_own_any(struct net *net, const struct percore_service *svc,
+		    const struct sk_buff *skb, unsigned int thoff, __be16 port)
+{
+	struct percore_tuple tuple;
+
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	return percore_flow_at(net, svc, &tuple, port);
+}
+
+/* The same; nearly every packet finds it. */
+static struct sock *percore_nat_own(struct net *net,
+				    const struct percore_service *svc,
+				    const struct sk_buff *skb,
+				    unsigned int thoff, __be16 port)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
+	if (svc->family != AF_INET)
+		return percore_nat_own_any(net, svc, skb, thoff, port);
+	return __inet_lookup_established(net, ip_hdr(skb)->saddr, th->source,
+					 svc->vip.ip, ntohs(port),
+					 skb->skb_iif, inet_sdif(skb));
 }
 
 /* A packet without a socket: count what it is, and choose its lane. */
@@ -57,42 +107,61 @@ static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 	return percore_flow_steer(net, svc, skb, thoff, own, attach);
 }
 
-/* The lane of a packet; its socket or listener is attached. */
-static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
-			    struct sk_buff *skb, unsigned int thoff)
+/* A packet's socket was found. */
+static u16 percore_nat_known(struct net *net, const struct percore_service *svc,
+			     struct sk_buff *skb, unsigned int thoff, u16 own,
+			     u16 lane, struct sock *sk)
 {
-	const struct percore_tuple tuple = {
-		.addr = ip_hdr(skb)->saddr,
-		.port = percore_tcp_hdr(skb, thoff)->source,
-		.dif = skb->skb_iif,
-		.sdif = inet_sdif(skb),
-	};
-	bool attach = percore_may_attach(skb);
-	u16 own = percore_own_lane(svc), lane;
+	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
+				       : PERCORE_STAT_MIGRATED);
+	if (percore_may_attach(svc, skb))
+		percore_attach(net, skb, thoff, sk);
+	else
+		sock_gen_put(sk);
+	return lane;
+}
+
+/* The lane of a packet without a socket on this CPU's; its socket or listener
+ * is attached. Not inlined: few packets come here.
+ */
+static noinline u16 percore_nat_elsewhere(struct net *net,
+					  const struct percore_service *svc,
+					  struct sk_buff *skb,
+					  unsigned int thoff, u16 own)
+{
+	struct percore_tuple tuple;
 	bool thorough = false;
 	struct sock *sk;
+	u16 lane;
 
-	sk = percore_flow_find(net, svc, &tuple, own, &lane);
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	sk = percore_flow_elsewhere(net, svc, &tuple, own, &lane);
 	/* Between a request and the connection that it becomes, neither is
 	 * hashed for an instant. On its own lane a flow would get over that,
 	 * on another it would be reset; so look twice.
 	 */
 	if (!sk && !percore_is_first(percore_tcp_hdr(skb, thoff))) {
-		thorough = percore_look_again(svc);
+		thorough = percore_may_look(svc, PERCORE_LOOK_AGAIN);
 		if (thorough)
 			sk = percore_flow_find(net, svc, &tuple, own, &lane);
 	}
 	if (!sk)
-		return percore_nat_new(net, svc, skb, thoff, own, attach,
-				       thorough);
+		return percore_nat_new(net, svc, skb, thoff, own,
+				       percore_may_attach(svc, skb), thorough);
+	return percore_nat_known(net, svc, skb, thoff, own, lane, sk);
+}
 
-	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
-				       : PERCORE_STAT_MIGRATED);
-	if (attach)
-		percore_attach(net, skb, thoff, sk);
-	else
-		sock_gen_put(sk);
-	return lane;
+/* The lane of a packet; its socket or listener is attached. */
+static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
+			    struct sk_buff *skb, unsigned int thoff)
+{
+	u16 own = percore_own_lane(svc);
+	struct sock *sk;
+
+	sk = percore_nat_own(net, svc, skb, thoff, svc->lane[own].port);
+	if (likely(sk))
+		return percore_nat_known(net, svc, skb, thoff, own, own, sk);
+	return percore_nat_elsewhere(net, svc, skb, thoff, own);
 }
 
 /**
@@ -115,56 +184,107 @@ unsigned int percore_nat_in(struct sk_buff *skb,
 	/* Before the search: nothing is held yet that a failure would leak.
 	 * It may also move the header.
 	 */
-	if (skb_ensure_writable(skb, thoff + sizeof(*th))) {
+	if (!percore_make_writable(skb, thoff + sizeof(*th))) {
 		percore_count(svc, PERCORE_STAT_DROPPED_NOMEM);
 		return NF_DROP;
 	}
-	if (unlikely(IPCB(skb)->frag_max_size))
-		percore_count(svc, PERCORE_STAT_FRAG);
+	percore_count_fragments(svc, skb);
 	lane = percore_nat_lane(net, svc, skb, thoff);
 	th = percore_tcp_hdr(skb, thoff);
-	percore_set_port(skb, th, &th->dest, svc->lane[lane].port);
+	percore_set_port(skb, &th->dest, svc->lane[lane].port, &th->check);
+	return NF_ACCEPT;
+}
+
+/* A private port whose packets leave with the public one. */
+static bool percore_is_nat(const struct percore_slot *slot)
+{
+	return slot && slot->lane != PERCORE_PUBLIC &&
+	       percore_rewrites(slot->svc);
+}
+
+/* A packet leaves whose source may be @from and whose destination @to. */
+static unsigned int percore_nat_out(struct sk_buff *skb,
+				    const struct percore_slot *from,
+				    const struct percore_slot *to,
+				    unsigned int thoff, unsigned int len)
+{
+	struct percore_ports *ports;
+
+	if (!percore_is_nat(from)) {
+		/* A client on this host: its answers will be untracked, so its
+		 * own packets must be.
+		 */
+		if (to && to->svc->method == PERCORE_METHOD_NAT)
+			percore_untrack(skb);
+		return NF_ACCEPT;
+	}
+	if (!percore_make_writable(skb, thoff + len)) {
+		percore_count(from->svc, PERCORE_STAT_DROPPED_NOMEM);
+		return NF_DROP;
+	}
+	ports = percore_ports_of(skb, thoff);
+	if (from->svc->proto == IPPROTO_UDP)
+		percore_udp_set_port(skb, thoff, &ports->source,
+				     from->svc->port);
+	else
+		percore_set_port(skb, &ports->source, from->svc->port,
+				 &percore_tcp_hdr(skb, thoff)->check);
+	percore_untrack(skb);
+	percore_count(from->svc, PERCORE_STAT_OUT);
 	return NF_ACCEPT;
 }
 
 /**
- * percore_nat_out() - a TCP packet leaves
+ * percore_nat_out4() - a TCP or UDP packet over IPv4 leaves
  * @skb: packet, IP header pulled
- * @table: ports of this netns
+ * @table: ports of this netns for its protocol
+ * @len: length of a header of its protocol
  *
  * Context: softirq or process context, RCU.
  * Return: netfilter verdict.
  */
-unsigned int percore_nat_out(struct sk_buff *skb,
-			     const struct percore_table *table)
+unsigned int percore_nat_out4(struct sk_buff *skb,
+			      const struct percore_table *table,
+			      unsigned int len)
 {
+	const struct percore_slot *from, *to = NULL;
 	unsigned int thoff = ip_hdrlen(skb);
-	const struct percore_slot *slot;
-	struct tcphdr *th;
+	const struct percore_ports *ports;
 
 	if (ip_hdr(skb)->frag_off & htons(IP_OFFSET))
 		return NF_ACCEPT;
-	if (!pskb_may_pull(skb, thoff + sizeof(*th)))
+	if (!pskb_may_pull(skb, thoff + len))
 		return NF_ACCEPT;
-	th = percore_tcp_hdr(skb, thoff);
-	slot = percore_table_find(table, ip_hdr(skb)->saddr, th->source);
-	if (!slot || slot->lane == PERCORE_PUBLIC ||
-	    slot->svc->method != PERCORE_METHOD_NAT) {
-		/* A client on this host: its answers will be untracked, so its
-		 * own packets must be.
-		 */
-		slot = percore_table_find(table, ip_hdr(skb)->daddr, th->dest);
-		if (slot && slot->svc->method == PERCORE_METHOD_NAT)
-			percore_untrack(skb);
+	ports = percore_ports_of(skb, thoff);
+	from = percore_table_find(table, ip_hdr(skb)->saddr, ports->source);
+	if (!percore_is_nat(from))
+		to = percore_table_find(table, ip_hdr(skb)->daddr, ports->dest);
+	return percore_nat_out(skb, from, to, thoff, len);
+}
+
+/**
+ * percore_nat_out6() - a TCP or UDP packet over IPv6 leaves
+ * @skb: packet, IPv6 header pulled
+ * @table: ports of this netns for its protocol
+ * @thoff: offset of the transport header from the network header
+ * @len: length of that header
+ *
+ * Context: softirq or process context, RCU.
+ * Return: netfilter verdict.
+ */
+unsigned int percore_nat_out6(struct sk_buff *skb,
+			      const struct percore_table *table,
+			      unsigned int thoff, unsigned int len)
+{
+	const struct percore_slot *from, *to = NULL;
+	const struct percore_ports *ports;
+
+	if (!pskb_may_pull(skb, thoff + len))
 		return NF_ACCEPT;
-	}
-	if (skb_ensure_writable(skb, thoff + sizeof(*th))) {
-		percore_count(slot->svc, PERCORE_STAT_DROPPED_NOMEM);
-		return NF_DROP;
-	}
-	th = percore_tcp_hdr(skb, thoff);
-	percore_set_port(skb, th, &th->source, slot->svc->port);
-	percore_untrack(skb);
-	percore_count(slot->svc, PERCORE_STAT_OUT);
-	return NF_ACCEPT;
+	ports = percore_ports_of(skb, thoff);
+	from = percore_table_find6(table, &ipv6_hdr(skb)->saddr, ports->source);
+	if (!percore_is_nat(from))
+		to = percore_table_find6(table, &ipv6_hdr(skb)->daddr,
+					 ports->dest);
+	return percore_nat_out(skb, from, to, thoff, len);
 }

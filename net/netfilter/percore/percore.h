@@ -5,30 +5,61 @@
  *	main		module and per-netns life, hook registration
  *	netlink		the generic netlink family: parse, validate
  *	dump		what it tells: services and counters
+ *	notify		what it tells unasked
  *	icmp		errors about our flows, both directions
- *	tcp		whose service is this packet's; a socket goes with it
+ *	in		whose service is this packet's; a socket goes with it
+ *	former		connections of the method that a service had before
+ *	find6		where the transport header of an IPv6 packet is
  *	nat, steer	the two methods: what happens to one packet
+ *	udp		method nat for a datagram
+ *	gather		fragments become packets
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
+ *	change		a service changes while connections live
  *	service		VIP, port, lanes; RCU table; per-CPU counters
  *	table		address and port -> service and lane
+ *	queue		how full a lane is
  */
 #ifndef _PERCORE_H
 #define _PERCORE_H
 
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
 #include <linux/tcp.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
+#include <net/ip.h>
 #include <net/net_namespace.h>
+#include <net/tcp.h>
 #include <uapi/linux/percore.h>
 
+#include "queue.h"
 #include "table.h"
+
+/* What a netns has a table of ports for. */
+enum percore_kind {
+	PERCORE_TCP4,
+	PERCORE_TCP6,
+	PERCORE_UDP4,
+	PERCORE_UDP6,
+	PERCORE_KINDS,
+};
+
+/* What a netns has hooks for. */
+enum percore_family {
+	PERCORE_IP4,
+	PERCORE_IP6,
+	PERCORE_FAMILIES,
+};
 
 /* Counters, in the order of their netlink attributes. */
 enum percore_stat {
@@ -44,7 +75,25 @@ enum percore_stat {
 	PERCORE_STAT_FRAG,
 	PERCORE_STAT_DROPPED_DIRECT,
 	PERCORE_STAT_DROPPED_NOMEM,
+	PERCORE_STAT_SPILLED,
 	PERCORE_STAT_COUNT,
+};
+
+/* What a CPU does a few times in a tick only. */
+enum percore_look {
+	PERCORE_LOOK_AGAIN,	/* for a packet that has no socket */
+	PERCORE_LOOK_SPILL,	/* for a lane that is less loaded */
+	PERCORE_LOOKS,
+};
+
+/**
+ * struct percore_looks - how often a CPU did something
+ * @tick: in which tick, in jiffies
+ * @n: how often in that
+ */
+struct percore_looks {
+	unsigned long tick;
+	unsigned int n;
 };
 
 /**
@@ -54,9 +103,11 @@ enum percore_stat {
  */
 struct percore_stats {
 	unsigned long n[PERCORE_STAT_COUNT];
-	/* private: for percore_look_again() alone */
-	unsigned long look_tick;
-	unsigned int looks;
+	/* private: for percore_may_look() alone */
+	struct percore_looks looks[PERCORE_LOOKS];
+	/* private: for percore_udp_connects() alone */
+	bool udp_connects;
+	unsigned long udp_tick;
 };
 
 /**
@@ -64,70 +115,92 @@ struct percore_stats {
  * @cpu: CPU number
  * @port: private port
  * @drain: the lane gets no new connections; changes under RCU's eyes
+ * @used: a connection is on it; for change.c alone
  */
 struct percore_lane {
 	u32 cpu;
 	__be16 port;
 	bool drain;
+	bool used;
 };
 
 /**
- * struct percore_service - one VIP:port and its lanes; once added only @cookies
- *	and the lanes' @drain change
- * @vip: IPv4 address that clients use
+ * struct percore_service - one VIP:port and its lanes; once added only the
+ *	lanes' @drain change
+ * @vip: address that clients use; zeros behind an IPv4 address
  * @port: port that clients use
  * @lanes: number of lanes, at least 1
- * @proto: IPPROTO_TCP
+ * @all: number of lanes with those that are retired, which are behind the others
+ * @family: AF_INET or AF_INET6
+ * @proto: IPPROTO_TCP or IPPROTO_UDP
  * @method: enum percore_method
+ * @balance: enum percore_balance
+ * @mark: with PERCORE_BALANCE_SPILL: how full a lane's queue of connections to
+ *	accept must be for a new one to go elsewhere, in percent of its room
+ * @former: connections of the other method live
  * @salt: seeds the hash that spreads the flows of a lane without a listener
- * @cookies: method steer: when, in jiffies, a listener may last have sent a SYN
- *	cookie, to the second; 0 for never. Any CPU, so that all know of it
  * @stats: counters per CPU
  * @lane_of_cpu: index of the lane for packets received on each CPU; a CPU that
  *	has no lane of its own is given one of the others
  * @lane: the lanes
+ * @public_used: a connection is on the public port; for change.c alone
+ * @borrows: @stats belong to the service before this one, or behind it
  * @list: in percore_net.services, under percore_net.lock
  * @rcu: for call_rcu()
  */
 struct percore_service {
-	__be32 vip;
+	union nf_inet_addr vip;
 	__be16 port;
 	u16 lanes;
+	u16 all;
+	u8 family;
 	u8 proto;
 	u8 method;
+	u8 balance;
+	u8 mark;
+	bool former;
 	u32 salt;
-	unsigned long cookies;
 	struct percore_stats __percpu *stats;
 	u16 *lane_of_cpu;
 	struct percore_lane *lane;
 	/* end of what packets read */
+	bool public_used;
+	bool borrows;
 	struct list_head list;
 	struct rcu_head rcu;
 };
 
 /**
  * struct percore_net - a netns
- * @table: all ports of its services; NULL when there is none
+ * @table: all ports of its services of each kind; NULL where there is none
+ * @cookies: method steer: when, in jiffies, a listener may last have sent a SYN
+ *	cookie, to the second; 0 for never. Any CPU, so that all know of it
+ * @net: the netns itself
  * @lock: serialises changes of everything here
  * @services: list of struct percore_service, oldest first
+ * @reap: looks for retired lanes that nobody needs
  * @count: length of @services
- * @ports: ports of all services, public and private
  * @generation: goes up with every change, for consistent dumps
- * @nats: how many of @services have method nat
- * @hooked_in: the netfilter hook for packets that arrive is registered
+ * @hooked_in: by enum percore_family: the netfilter hook for packets that
+ *	arrive is registered
  * @hooked_out: the one for packets that leave is
+ * @in: that hook, told this struct; lives as long as it is registered
+ * @out: that hook
  */
 struct percore_net {
-	struct percore_table __rcu *table;
+	struct percore_table __rcu *table[PERCORE_KINDS];
+	unsigned long cookies;
 	/* Serialises changes of everything here. */
 	struct mutex lock;
+	struct net *net;
 	struct list_head services;
+	struct delayed_work reap;
 	unsigned int count;
-	unsigned int ports;
 	unsigned int generation;
-	unsigned int nats;
-	bool hooked_in;
-	bool hooked_out;
+	bool hooked_in[PERCORE_FAMILIES];
+	bool hooked_out[PERCORE_FAMILIES];
+	struct nf_hook_ops in[PERCORE_FAMILIES];
+	struct nf_hook_ops out[PERCORE_FAMILIES];
 };
 
 /**
@@ -138,10 +211,32 @@ struct percore_net {
  * @sdif: ifindex of the enslaved device when @dif is a VRF, else 0
  */
 struct percore_tuple {
-	__be32 addr;
+	union nf_inet_addr addr;
 	__be16 port;
 	int dif;
 	int sdif;
+};
+
+/**
+ * struct percore_where - where an IPv6 packet's transport header is
+ * @off: its offset from the network header
+ * @proto: its protocol
+ * @fragment: the packet is the first part of one
+ */
+struct percore_where {
+	unsigned int off;
+	u8 proto;
+	bool fragment;
+};
+
+/**
+ * struct percore_ports - how both TCP's and UDP's headers begin
+ * @source: source port
+ * @dest: destination port
+ */
+struct percore_ports {
+	__be16 source;
+	__be16 dest;
 };
 
 struct genl_family;
@@ -149,7 +244,8 @@ struct netlink_callback;
 
 /* main.c */
 struct percore_net *percore_pernet(const struct net *net);
-int percore_hooks_set(struct net *net, bool in, bool out);
+int percore_hooks_set(struct net *net, enum percore_family family, bool in,
+		      bool out);
 
 /* netlink.c */
 extern struct genl_family percore_family;
@@ -161,31 +257,77 @@ void percore_netlink_exit(void);
 int percore_dump_start(struct netlink_callback *cb);
 int percore_dump_services(struct sk_buff *skb, struct netlink_callback *cb);
 int percore_dump_stats(struct sk_buff *skb, struct netlink_callback *cb);
+int percore_fill_service(struct sk_buff *skb,
+			 const struct percore_service *svc);
+
+/* notify.c */
+struct sk_buff *percore_notice(struct net *net,
+			       const struct percore_service *svc, u8 cmd);
+void percore_notice_send(struct net *net, struct sk_buff *skb);
+void percore_notify(struct net *net, const struct percore_service *svc, u8 cmd);
 
 /* icmp.c */
-unsigned int percore_icmp_in(struct sk_buff *skb,
-			     const struct percore_table *table,
-			     struct net *net);
-unsigned int percore_icmp_out(struct sk_buff *skb,
-			      const struct percore_table *table);
+unsigned int percore_icmp_in4(struct sk_buff *skb, const struct percore_net *pn,
+			      struct net *net);
+unsigned int percore_icmp_out4(struct sk_buff *skb,
+			       const struct percore_net *pn);
+unsigned int percore_icmp_in6(struct sk_buff *skb, const struct percore_net *pn,
+			      struct net *net, unsigned int thoff);
+unsigned int percore_icmp_out6(struct sk_buff *skb,
+			       const struct percore_net *pn,
+			       unsigned int thoff);
 
-/* tcp.c */
-unsigned int percore_tcp_in(struct sk_buff *skb,
-			    const struct percore_table *table,
-			    const struct nf_hook_state *state);
-bool percore_may_attach(const struct sk_buff *skb);
+/* in.c */
+unsigned int percore_in4(struct sk_buff *skb, const struct percore_table *table,
+			 const struct nf_hook_state *state, unsigned int len);
+unsigned int percore_in6(struct sk_buff *skb, const struct percore_table *table,
+			 const struct nf_hook_state *state, unsigned int thoff,
+			 unsigned int len);
+bool percore_is_fragment6(const struct percore_service *svc,
+			  const struct sk_buff *skb);
 void percore_attach(struct net *net, struct sk_buff *skb, unsigned int thoff,
 		    struct sock *sk);
+
+/* gather.c */
+bool percore_gather4(struct sk_buff *skb, const struct nf_hook_state *state);
+
+/* former.c */
+u8 percore_former_method(struct net *net, const struct percore_service *svc,
+			 const struct sk_buff *skb, unsigned int thoff);
+
+/* find6.c */
+bool percore_find6(const struct sk_buff *skb, unsigned int off,
+		   struct percore_where *where);
 
 /* nat.c */
 unsigned int percore_nat_in(struct sk_buff *skb,
 			    const struct percore_service *svc,
 			    struct net *net, unsigned int thoff);
-unsigned int percore_nat_out(struct sk_buff *skb,
-			     const struct percore_table *table);
+unsigned int percore_nat_out4(struct sk_buff *skb,
+			      const struct percore_table *table,
+			      unsigned int len);
+unsigned int percore_nat_out6(struct sk_buff *skb,
+			      const struct percore_table *table,
+			      unsigned int thoff, unsigned int len);
+void percore_set_port(const struct sk_buff *skb, __be16 *port, __be16 to,
+		      __sum16 *sum);
+
+/* udp.c */
+struct sock *percore_udp_at(struct net *net, const struct percore_service *svc,
+			    const struct percore_tuple *tuple, __be16 port);
+bool percore_udp_find(struct net *net, const struct percore_service *svc,
+		      const struct percore_tuple *tuple, u16 own, u16 *lane);
+bool percore_udp_bound(struct net *net, const struct percore_service *svc,
+		       __be16 port);
+void percore_udp_set_port(const struct sk_buff *skb, unsigned int thoff,
+			  __be16 *port, __be16 to);
+unsigned int percore_udp_in(struct sk_buff *skb,
+			    const struct percore_service *svc, struct net *net,
+			    unsigned int thoff);
 
 /* steer.c */
-unsigned int percore_steer_in(struct sk_buff *skb, struct percore_service *svc,
+unsigned int percore_steer_in(struct sk_buff *skb,
+			      const struct percore_service *svc,
 			      struct net *net, unsigned int thoff);
 
 /* flow.c */
@@ -195,23 +337,41 @@ struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
 			       const struct percore_tuple *tuple, u16 own,
 			       u16 *lane);
-bool percore_look_again(const struct percore_service *svc);
+struct sock *percore_flow_elsewhere(struct net *net,
+				    const struct percore_service *svc,
+				    const struct percore_tuple *tuple, u16 own,
+				    u16 *lane);
+bool percore_may_look(const struct percore_service *svc,
+		      enum percore_look what);
 struct sock *percore_flow_cookie(struct net *net,
 				 const struct percore_service *svc,
 				 struct sk_buff *skb, unsigned int thoff,
 				 u16 own, u16 *lane);
+bool percore_requests_many(const struct sock *sk);
 void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach);
 
+/* change.c */
+struct percore_service *percore_heir_alloc(const struct percore_service *old,
+					   u16 lanes);
+int percore_heir_retire(struct percore_service *svc,
+			const struct percore_service *old);
+void percore_reap_init(struct percore_net *pn);
+void percore_reap_later(struct percore_net *pn);
+void percore_reap_stop(struct percore_net *pn);
+
 /* service.c */
-struct percore_service *percore_service_alloc(u16 lanes);
+struct percore_service *
+percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats);
 void percore_service_free(struct percore_service *svc);
-struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
+struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
+					     const union nf_inet_addr *vip,
 					     __be16 port, u8 proto);
-int percore_service_add(struct net *net, struct percore_service *svc,
-			struct percore_slot *clash, u16 *lane);
+int percore_service_put(struct net *net, struct percore_service *svc,
+			struct percore_service *old, struct percore_slot *clash,
+			u16 *lane);
 int percore_service_del(struct net *net, struct percore_service *svc);
 int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
 			  u32 cpu, bool drain);
@@ -234,6 +394,17 @@ static inline void percore_count(const struct percore_service *svc,
 }
 
 /**
+ * percore_rewrites() - has the service connections at private ports?
+ * @svc: service
+ *
+ * Return: true with method nat, and as long as connections of it live.
+ */
+static inline bool percore_rewrites(const struct percore_service *svc)
+{
+	return svc->method == PERCORE_METHOD_NAT || svc->former;
+}
+
+/**
  * percore_own_lane() - the lane of this CPU
  * @svc: service
  *
@@ -246,16 +417,117 @@ static inline u16 percore_own_lane(const struct percore_service *svc)
 	return svc->lane_of_cpu[raw_smp_processor_id()];
 }
 
+static inline enum percore_kind percore_kind_of(u8 family, u8 proto)
+{
+	if (proto == IPPROTO_UDP)
+		return family == AF_INET6 ? PERCORE_UDP6 : PERCORE_UDP4;
+	return family == AF_INET6 ? PERCORE_TCP6 : PERCORE_TCP4;
+}
+
+static inline enum percore_family percore_family_of(u8 family)
+{
+	return family == AF_INET6 ? PERCORE_IP6 : PERCORE_IP4;
+}
+
+/**
+ * percore_iif() - where the stack says that a packet came in
+ * @family: AF_INET or AF_INET6
+ * @skb: packet
+ * @tuple: result: @dif and @sdif
+ *
+ * Context: softirq, before local delivery.
+ */
+static inline void percore_iif(u8 family, const struct sk_buff *skb,
+			       struct percore_tuple *tuple)
+{
+	if (family == AF_INET6) {
+		tuple->dif = inet6_iif(skb);
+		tuple->sdif = inet6_sdif(skb);
+	} else {
+		tuple->dif = skb->skb_iif;
+		tuple->sdif = inet_sdif(skb);
+	}
+}
+
+static inline struct percore_ports *percore_ports_of(const struct sk_buff *skb,
+						     unsigned int thoff)
+{
+	return (struct percore_ports *)(skb_network_header(skb) + thoff);
+}
+
+/* A packet that was put together on its way here. */
+static inline void percore_count_fragments(const struct percore_service *svc,
+					   const struct sk_buff *skb)
+{
+	if (unlikely(svc->family == AF_INET6 ? IP6CB(skb)->frag_max_size
+					     : IPCB(skb)->frag_max_size))
+		percore_count(svc, PERCORE_STAT_FRAG);
+}
+
 static inline struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
 					     unsigned int thoff)
 {
 	return (struct tcphdr *)(skb_network_header(skb) + thoff);
 }
 
+/**
+ * percore_tuple_of() - the client's end of a packet that arrives
+ * @svc: its service
+ * @skb: packet, transport header pulled
+ * @thoff: offset of that header from the network header
+ * @tuple: result
+ *
+ * Context: softirq, before local delivery.
+ */
+static inline void percore_tuple_of(const struct percore_service *svc,
+				    const struct sk_buff *skb,
+				    unsigned int thoff,
+				    struct percore_tuple *tuple)
+{
+	if (svc->family == AF_INET6)
+		tuple->addr.in6 = ipv6_hdr(skb)->saddr;
+	else
+		tuple->addr.ip = ip_hdr(skb)->saddr;
+	tuple->port = percore_ports_of(skb, thoff)->source;
+	percore_iif(svc->family, skb, tuple);
+}
+
 /* The first packet of a connection. */
 static inline bool percore_is_first(const struct tcphdr *th)
 {
 	return th->syn && !th->ack;
+}
+
+/**
+ * percore_cookies_recent() - may a SYN cookie that is still valid have been sent?
+ * @pn: netns
+ *
+ * Context: any.
+ * Return: true if a listener of a service with method steer may have sent one.
+ */
+static inline bool percore_cookies_recent(const struct percore_net *pn)
+{
+	unsigned long last = READ_ONCE(pn->cookies);
+
+	return unlikely(last) &&
+	       time_before(jiffies, last + TCP_SYNCOOKIE_VALID + HZ);
+}
+
+/**
+ * percore_may_attach() - may a socket go with this packet?
+ * @svc: its service
+ * @skb: packet; of IPv4, a whole one
+ *
+ * Context: softirq, RCU.
+ * Return: false for one that a bridge passes through netfilter, which may
+ * leave by another port, for one that is not for this host, and for a
+ * fragment.
+ */
+static inline bool percore_may_attach(const struct percore_service *svc,
+				      const struct sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_HOST && !nf_bridge_in_prerouting(skb) &&
+	       (svc->family == AF_INET || !percore_is_fragment6(svc, skb));
 }
 
 /* One that may end a handshake. */

@@ -13,11 +13,14 @@
 /**
  * percore_service_alloc() - allocate a service without lanes' contents
  * @lanes: number of lanes, 1 to PERCORE_MAX_LANES
+ * @room: for how many more that are retired
+ * @stats: counters to borrow, or NULL for counters of its own
  *
  * Context: may sleep.
  * Return: zeroed service, or NULL.
  */
-struct percore_service *percore_service_alloc(u16 lanes)
+struct percore_service *
+percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats)
 {
 	struct percore_service *svc;
 
@@ -25,11 +28,15 @@ struct percore_service *percore_service_alloc(u16 lanes)
 	if (!svc)
 		return NULL;
 	svc->lanes = lanes;
+	svc->all = lanes;
 	svc->salt = get_random_u32();
-	svc->lane = kvcalloc(lanes, sizeof(*svc->lane), GFP_KERNEL_ACCOUNT);
+	svc->lane = kvcalloc(lanes + room, sizeof(*svc->lane),
+			     GFP_KERNEL_ACCOUNT);
 	svc->lane_of_cpu = kvcalloc(nr_cpu_ids, sizeof(*svc->lane_of_cpu),
 				    GFP_KERNEL_ACCOUNT);
-	svc->stats = alloc_percpu_gfp(struct percore_stats, GFP_KERNEL_ACCOUNT);
+	svc->borrows = stats;
+	svc->stats = stats ? stats : alloc_percpu_gfp(struct percore_stats,
+						      GFP_KERNEL_ACCOUNT);
 	if (svc->lane && svc->lane_of_cpu && svc->stats)
 		return svc;
 	percore_service_free(svc);
@@ -44,7 +51,8 @@ struct percore_service *percore_service_alloc(u16 lanes)
  */
 void percore_service_free(struct percore_service *svc)
 {
-	free_percpu(svc->stats);
+	if (!svc->borrows)
+		free_percpu(svc->stats);
 	kvfree(svc->lane_of_cpu);
 	kvfree(svc->lane);
 	kfree(svc);
@@ -106,9 +114,10 @@ percore_table_fill(struct percore_table *table, struct percore_service *svc,
 	const struct percore_slot *clash;
 	u16 i;
 
+	table->nat |= percore_rewrites(svc);
 	*lane = PERCORE_PUBLIC;
 	clash = percore_table_insert(table, &slot);
-	for (i = 0; !clash && i < svc->lanes; i++) {
+	for (i = 0; !clash && i < svc->all; i++) {
 		*lane = i;
 		slot.lane = i;
 		slot.port = svc->lane[i].port;
@@ -117,9 +126,29 @@ percore_table_fill(struct percore_table *table, struct percore_service *svc,
 	return clash;
 }
 
-/* The table of all services of @pn but @without; the lock is held. */
+static enum percore_kind percore_service_kind(const struct percore_service *svc)
+{
+	return percore_kind_of(svc->family, svc->proto);
+}
+
+/* How many ports the services of a kind have, but @without; the lock is held. */
+static u32 percore_ports(const struct percore_net *pn, enum percore_kind kind,
+			 const struct percore_service *without)
+{
+	const struct percore_service *svc;
+	u32 ports = 0;
+
+	list_for_each_entry(svc, &pn->services, list)
+		if (svc != without && percore_service_kind(svc) == kind)
+			ports += 1 + svc->all;
+	return ports;
+}
+
+/* The table of all services of a kind but @without, with room for @entries; the
+ * lock is held.
+ */
 static struct percore_table *
-percore_table_build(struct percore_net *pn, u32 entries,
+percore_table_build(struct percore_net *pn, enum percore_kind kind, u32 entries,
 		    const struct percore_service *without)
 {
 	struct percore_table *table = percore_table_alloc(entries);
@@ -129,47 +158,67 @@ percore_table_build(struct percore_net *pn, u32 entries,
 	if (!table)
 		return NULL;
 	list_for_each_entry(svc, &pn->services, list)
-		if (svc != without)
+		if (svc != without && percore_service_kind(svc) == kind)
 			WARN_ON_ONCE(percore_table_fill(table, svc, &lane));
 	return table;
 }
 
 /* Let packets see @table in place of the present one; the lock is held. */
 static void percore_table_publish(struct percore_net *pn,
+				  enum percore_kind kind,
 				  struct percore_table *table)
 {
 	struct percore_table *old;
 
-	old = rcu_replace_pointer(pn->table, table, lockdep_is_held(&pn->lock));
+	old = rcu_replace_pointer(pn->table[kind], table,
+				  lockdep_is_held(&pn->lock));
 	if (old)
 		kvfree_rcu(old, rcu);
 	pn->generation++;
 }
 
+/* Is there a service of this family, one that rewrites or, if @nat is false,
+ * any? The lock is held.
+ */
+static bool percore_has(const struct percore_net *pn, u8 family, bool nat)
+{
+	const struct percore_service *svc;
+
+	list_for_each_entry(svc, &pn->services, list)
+		if (svc->family == family && (!nat || percore_rewrites(svc)))
+			return true;
+	return false;
+}
+
 /**
  * percore_service_find() - look a service up in the list
  * @pn: netns, locked
+ * @family: AF_INET or AF_INET6
  * @vip: address
  * @port: port
  * @proto: protocol
  *
  * Return: service, or NULL.
  */
-struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
+struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
+					     const union nf_inet_addr *vip,
 					     __be16 port, u8 proto)
 {
 	struct percore_service *svc;
 
 	list_for_each_entry(svc, &pn->services, list)
-		if (svc->vip == vip && svc->port == port && svc->proto == proto)
+		if (svc->family == family && svc->port == port &&
+		    svc->proto == proto &&
+		    nf_inet_addr_cmp(&svc->vip, vip))
 			return svc;
 	return NULL;
 }
 
 /**
- * percore_service_add() - check a service against all others and publish it
+ * percore_service_put() - check a service against all others and publish it
  * @net: netns, its percore_net locked
  * @svc: service, filled in; belongs to the netns on success
+ * @old: service whose place and counters it takes, or NULL
  * @clash: with -EEXIST: what was there first; its @svc is NULL when a CPU has
  *	two lanes
  * @lane: with -EEXIST: the lane of @svc that is wrong, PERCORE_PUBLIC for its
@@ -179,20 +228,23 @@ struct percore_service *percore_service_find(struct percore_net *pn, __be32 vip,
  * Return: 0, -EEXIST (see @clash and @lane), -ENOMEM, or what the netfilter
  * hooks answered.
  */
-int percore_service_add(struct net *net, struct percore_service *svc,
-			struct percore_slot *clash, u16 *lane)
+int percore_service_put(struct net *net, struct percore_service *svc,
+			struct percore_service *old, struct percore_slot *clash,
+			u16 *lane)
 {
-	bool nat = svc->method == PERCORE_METHOD_NAT;
+	enum percore_family family = percore_family_of(svc->family);
+	enum percore_kind kind = percore_service_kind(svc);
 	struct percore_net *pn = percore_pernet(net);
-	u32 ports = pn->ports + 1 + svc->lanes;
 	const struct percore_slot *taken;
 	struct percore_table *table;
+	bool nat;
 	int err;
 
 	*clash = (struct percore_slot){};
 	if (!percore_map_cpus(svc, lane))
 		return -EEXIST;
-	table = percore_table_build(pn, ports, NULL);
+	table = percore_table_build(pn, kind, percore_ports(pn, kind, old) +
+					      1 + svc->all, old);
 	if (!table)
 		return -ENOMEM;
 	taken = percore_table_fill(table, svc, lane);
@@ -201,16 +253,26 @@ int percore_service_add(struct net *net, struct percore_service *svc,
 		kvfree(table);
 		return -EEXIST;
 	}
-	err = percore_hooks_set(net, true, pn->nats || nat);
+	nat = percore_rewrites(svc) || percore_has(pn, svc->family, true);
+	err = percore_hooks_set(net, family, true, nat);
 	if (err) {
 		kvfree(table);
 		return err;
 	}
-	list_add_tail(&svc->list, &pn->services);
-	pn->count++;
-	pn->nats += nat;
-	pn->ports = ports;
-	percore_table_publish(pn, table);
+	if (old) {
+		list_replace(&old->list, &svc->list);
+	} else {
+		list_add_tail(&svc->list, &pn->services);
+		pn->count++;
+	}
+	percore_table_publish(pn, kind, table);
+	if (old) {
+		percore_hooks_set(net, family, true,
+				  percore_has(pn, svc->family, true));
+		svc->borrows = false;
+		old->borrows = true;
+		call_rcu(&old->rcu, percore_service_free_rcu);
+	}
 	return 0;
 }
 
@@ -224,21 +286,22 @@ int percore_service_add(struct net *net, struct percore_service *svc,
  */
 int percore_service_del(struct net *net, struct percore_service *svc)
 {
+	enum percore_kind kind = percore_service_kind(svc);
 	struct percore_net *pn = percore_pernet(net);
-	u32 ports = pn->ports - 1 - svc->lanes;
+	u32 ports = percore_ports(pn, kind, svc);
 	struct percore_table *table = NULL;
 
-	if (pn->count > 1) {
-		table = percore_table_build(pn, ports, svc);
+	if (ports) {
+		table = percore_table_build(pn, kind, ports, svc);
 		if (!table)
 			return -ENOMEM;
 	}
 	list_del(&svc->list);
 	pn->count--;
-	pn->nats -= svc->method == PERCORE_METHOD_NAT;
-	pn->ports = ports;
-	percore_table_publish(pn, table);
-	percore_hooks_set(net, pn->count, pn->nats);
+	percore_table_publish(pn, kind, table);
+	percore_hooks_set(net, percore_family_of(svc->family),
+			  percore_has(pn, svc->family, false),
+			  percore_has(pn, svc->family, true));
 	call_rcu(&svc->rcu, percore_service_free_rcu);
 	return 0;
 }
@@ -277,16 +340,16 @@ int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
 void percore_service_purge(struct percore_net *pn)
 {
 	struct percore_service *svc, *next;
+	int kind;
 
 	mutex_lock(&pn->lock);
-	percore_table_publish(pn, NULL);
+	for (kind = 0; kind < PERCORE_KINDS; kind++)
+		percore_table_publish(pn, kind, NULL);
 	list_for_each_entry_safe(svc, next, &pn->services, list) {
 		list_del(&svc->list);
 		percore_service_free(svc);
 	}
 	pn->count = 0;
-	pn->nats = 0;
-	pn->ports = 0;
 	mutex_unlock(&pn->lock);
 }
 

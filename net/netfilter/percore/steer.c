@@ -10,7 +10,6 @@
  * sending cookies, acknowledgments are looked at too.
  */
 #include <linux/ip.h>
-#include <linux/jiffies.h>
 #include <linux/tcp.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -21,41 +20,21 @@
 
 #include "percore.h"
 
-static struct percore_tuple percore_tuple_of(const struct sk_buff *skb,
-					     unsigned int thoff)
-{
-	return (struct percore_tuple){
-		.addr = ip_hdr(skb)->saddr,
-		.port = percore_tcp_hdr(skb, thoff)->source,
-		.dif = skb->skb_iif,
-		.sdif = inet_sdif(skb),
-	};
-}
-
 /* Note that the listener may answer with a cookie: it does when its queue of
  * requests is full, and the packets of a whole batch come here before the first
  * of them is queued, so half full is near enough. The note is written once a
  * second at most.
  */
-static void percore_note_cookies(struct net *net, struct percore_service *svc,
-				 const struct sock *sk)
+static void percore_note_cookies(struct net *net, const struct sock *sk)
 {
 	u8 mode = READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
-	unsigned long last = READ_ONCE(svc->cookies), now = jiffies | 1;
+	struct percore_net *pn = percore_pernet(net);
+	unsigned long last = READ_ONCE(pn->cookies), now = jiffies | 1;
 
-	if (!mode || (mode == 1 && inet_csk_reqsk_queue_len(sk) <
-				   READ_ONCE(sk->sk_max_ack_backlog) / 2))
+	if (!mode || (mode == 1 && !percore_requests_many(sk)))
 		return;
 	if (!last || time_after(now, last + HZ))
-		WRITE_ONCE(svc->cookies, now);
-}
-
-/* May a cookie that is still valid have been sent? */
-static bool percore_cookies_recent(const struct percore_service *svc)
-{
-	unsigned long last = READ_ONCE(svc->cookies);
-
-	return last && time_before(jiffies, last + TCP_SYNCOOKIE_VALID + HZ);
+		WRITE_ONCE(pn->cookies, now);
 }
 
 /* May a connection in TIME_WAIT make room for a new one? The rule by sequence
@@ -76,9 +55,11 @@ static bool percore_makes_room(const struct sock *sk, const struct tcphdr *th)
 static bool percore_is_free(struct net *net, const struct percore_service *svc,
 			    struct sk_buff *skb, unsigned int thoff)
 {
-	const struct percore_tuple tuple = percore_tuple_of(skb, thoff);
-	struct sock *sk = percore_flow_at(net, svc, &tuple, svc->port);
+	struct percore_tuple tuple;
+	struct sock *sk;
 
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	sk = percore_flow_at(net, svc, &tuple, svc->port);
 	if (!sk)
 		return true;
 	if (!percore_makes_room(sk, percore_tcp_hdr(skb, thoff))) {
@@ -89,7 +70,8 @@ static bool percore_is_free(struct net *net, const struct percore_service *svc,
 	return true;
 }
 
-static void percore_steer_first(struct net *net, struct percore_service *svc,
+static void percore_steer_first(struct net *net,
+				const struct percore_service *svc,
 				struct sk_buff *skb, unsigned int thoff)
 {
 	if (!percore_is_free(net, svc, skb, thoff))
@@ -97,23 +79,26 @@ static void percore_steer_first(struct net *net, struct percore_service *svc,
 	percore_count(svc, PERCORE_STAT_NEW);
 	percore_flow_steer(net, svc, skb, thoff, percore_own_lane(svc), true);
 	if (skb->sk)
-		percore_note_cookies(net, svc, skb->sk);
+		percore_note_cookies(net, skb->sk);
 }
 
 /* An acknowledgment, while cookies may be under way. */
-static void percore_steer_ack(struct net *net, struct percore_service *svc,
+static void percore_steer_ack(struct net *net,
+			      const struct percore_service *svc,
 			      struct sk_buff *skb, unsigned int thoff)
 {
-	const struct percore_tuple tuple = percore_tuple_of(skb, thoff);
-	struct sock *sk = percore_flow_at(net, svc, &tuple, svc->port);
 	u16 own = percore_own_lane(svc), lane;
+	struct percore_tuple tuple;
 	bool thorough = false;
+	struct sock *sk;
 
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	sk = percore_flow_at(net, svc, &tuple, svc->port);
 	/* Between a request and its connection neither is hashed for an
 	 * instant, and a listener would answer with a reset: look twice.
 	 */
 	if (!sk) {
-		thorough = percore_look_again(svc);
+		thorough = percore_may_look(svc, PERCORE_LOOK_AGAIN);
 		if (thorough)
 			sk = percore_flow_at(net, svc, &tuple, svc->port);
 	}
@@ -140,16 +125,17 @@ static void percore_steer_ack(struct net *net, struct percore_service *svc,
  * Context: softirq, RCU.
  * Return: netfilter verdict.
  */
-unsigned int percore_steer_in(struct sk_buff *skb, struct percore_service *svc,
+unsigned int percore_steer_in(struct sk_buff *skb,
+			      const struct percore_service *svc,
 			      struct net *net, unsigned int thoff)
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 
 	if (percore_is_first(th)) {
-		if (percore_may_attach(skb))
+		if (percore_may_attach(svc, skb))
 			percore_steer_first(net, svc, skb, thoff);
-	} else if (unlikely(percore_cookies_recent(svc)) &&
-		   percore_is_ack(th) && percore_may_attach(skb)) {
+	} else if (unlikely(percore_cookies_recent(percore_pernet(net))) &&
+		   percore_is_ack(th) && percore_may_attach(svc, skb)) {
 		percore_steer_ack(net, svc, skb, thoff);
 	}
 	return NF_ACCEPT;

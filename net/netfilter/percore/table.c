@@ -36,11 +36,11 @@ u32 percore_table_slots(u32 entries)
 const struct percore_slot *percore_table_insert(struct percore_table *table,
 						const struct percore_slot *new)
 {
-	u32 i = percore_table_start(table, new->addr, new->port);
+	u32 i = percore_table_start(table, percore_table_fold(&new->addr),
+				    new->port);
 
 	while (table->slots[i].svc) {
-		if (table->slots[i].addr == new->addr &&
-		    table->slots[i].port == new->port)
+		if (percore_table_is(&table->slots[i], &new->addr, new->port))
 			return &table->slots[i];
 		i = (i + 1) & table->mask;
 	}
