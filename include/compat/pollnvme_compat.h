@@ -6,6 +6,7 @@
 #ifndef POLLNVME_COMPAT_H
 #define POLLNVME_COMPAT_H
 
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include "compat_autoconf.h"
 
@@ -45,15 +46,9 @@ struct pollnvme_limits {
 	unsigned short max_discard_segments;
 };
 
-static inline struct gendisk *
-pollnvme_compat_alloc_disk(const struct pollnvme_limits *lim, int node)
+static inline void pollnvme_compat_set_limits(struct request_queue *q,
+					      const struct pollnvme_limits *lim)
 {
-	struct gendisk *disk = blk_alloc_disk(node);
-	struct request_queue *q;
-
-	if (!disk)
-		return ERR_PTR(-ENOMEM);
-	q = disk->queue;
 	blk_queue_logical_block_size(q, lim->logical_block_size);
 	blk_queue_physical_block_size(q, lim->physical_block_size);
 	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
@@ -75,6 +70,27 @@ pollnvme_compat_alloc_disk(const struct pollnvme_limits *lim, int node)
 		blk_queue_flag_set(QUEUE_FLAG_POLL, q);
 	blk_queue_write_cache(q, lim->features & BLK_FEAT_WRITE_CACHE,
 			      lim->features & BLK_FEAT_FUA);
+}
+
+static inline struct gendisk *
+pollnvme_compat_alloc_disk(const struct pollnvme_limits *lim, int node)
+{
+	struct gendisk *disk = blk_alloc_disk(node);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	pollnvme_compat_set_limits(disk->queue, lim);
+	return disk;
+}
+
+static inline struct gendisk *
+pollnvme_compat_alloc_mq_disk(struct blk_mq_tag_set *set,
+			      const struct pollnvme_limits *lim, void *data)
+{
+	struct gendisk *disk = blk_mq_alloc_disk(set, data);
+
+	if (!IS_ERR(disk))
+		pollnvme_compat_set_limits(disk->queue, lim);
 	return disk;
 }
 
@@ -85,7 +101,54 @@ static inline struct gendisk *blk_alloc_disk(const struct pollnvme_limits *lim,
 {
 	return pollnvme_compat_alloc_disk(lim, node);
 }
+
+#undef blk_mq_alloc_disk
+static inline struct gendisk *
+blk_mq_alloc_disk(struct blk_mq_tag_set *set, const struct pollnvme_limits *lim,
+		  void *data)
+{
+	return pollnvme_compat_alloc_mq_disk(set, lim, data);
+}
 #endif /* !HAVE_BLK_FEAT_SYNCHRONOUS */
+
+#ifndef HAVE_BLK_MODE_T
+#define blk_mode_t	fmode_t
+#endif
+
+/* What has types that differ between kernels is declared here. */
+struct pollnvme_ns;
+
+int pollnvme_ioctl(struct block_device *bdev, blk_mode_t mode, unsigned int cmd,
+		   unsigned long arg);
+int pollnvme_open(struct gendisk *disk, blk_mode_t mode);
+struct gendisk *pollnvme_mq_alloc_disk(struct pollnvme_ns *ns,
+				       struct queue_limits *lim);
+
+#ifdef HAVE_BLK_MODE_T
+#define pollnvme_fops_open	pollnvme_open
+#else
+static inline int pollnvme_fops_open(struct block_device *bdev, fmode_t mode)
+{
+	return pollnvme_open(bdev->bd_disk, mode);
+}
+#endif
+
+/*
+ * Without a feature to say so, a disk is taken for synchronous, and swapped in
+ * from in single pages, that has this operation. It may decline: the page then
+ * comes by a bio, which is our usual way.
+ */
+#ifndef HAVE_BLK_FEAT_SYNCHRONOUS
+static inline int pollnvme_rw_page(struct block_device *bdev, sector_t sector,
+				   struct page *page, enum req_op op)
+{
+	return -EOPNOTSUPP;
+}
+
+#define POLLNVME_FOPS_SYNCHRONOUS	.rw_page = pollnvme_rw_page,
+#else
+#define POLLNVME_FOPS_SYNCHRONOUS
+#endif
 
 #ifndef HAVE_HRTIMER_SETUP
 #include <linux/hrtimer.h>

@@ -66,6 +66,28 @@ int pollnvme_identify(struct pollnvme_ctrl *ctrl, u8 cns, u32 nsid)
 }
 
 /**
+ * pollnvme_get_log() - read the first 512 bytes of a log into the controller's page
+ * @ctrl: controller; @ident_lock is held
+ * @page: which log
+ *
+ * Reading it lets the controller report the next event of its kind.
+ *
+ * Return: 0 or an error.
+ */
+int pollnvme_get_log(struct pollnvme_ctrl *ctrl, u8 page)
+{
+	struct nvme_command c = {};
+
+	memset(ctrl->page, 0, POLLNVME_PAGE_SIZE);
+	c.get_log_page.opcode = nvme_admin_get_log_page;
+	c.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
+	c.get_log_page.lid = page;
+	c.get_log_page.numdl = cpu_to_le16(512 / sizeof(u32) - 1);
+	c.get_log_page.dptr.prp1 = cpu_to_le64(ctrl->page_addr);
+	return pollnvme_admin(ctrl, &c, NULL);
+}
+
+/**
  * pollnvme_set_queue_count() - ask for I/O queue pairs
  * @ctrl: controller
  * @count: how many are wanted; becomes how many are granted, if fewer

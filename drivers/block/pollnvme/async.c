@@ -38,22 +38,20 @@ static bool pollnvme_waits(const struct bio *bio)
 }
 
 /**
- * pollnvme_polls() - whether to poll for a bio
+ * pollnvme_chooses() - whether to poll for a bio where there is a choice
  * @ns: namespace
  * @bio: bio, within the limits
- *
- * A bio that asks to be polled for is, in every mode.
+ * @mode: enum pollnvme_mode of the disk, not POLLNVME_SYNC
  *
  * Return: true to poll, false to let an interrupt end it.
  */
-bool pollnvme_polls(struct pollnvme_ns *ns, const struct bio *bio)
+bool pollnvme_chooses(struct pollnvme_ns *ns, const struct bio *bio,
+		      unsigned int mode)
 {
-	unsigned int mode = READ_ONCE(ns->mode);
 	struct pollnvme_ask ask;
 	u32 *expected;
 
-	if (likely(mode == POLLNVME_SYNC) || (bio->bi_opf & REQ_POLLED) ||
-	    !pollnvme_has_irqs(ns->ctrl))
+	if (!pollnvme_has_irqs(ns->ctrl))
 		return true;
 	if (mode == POLLNVME_ASYNC)
 		return false;
@@ -69,7 +67,8 @@ bool pollnvme_polls(struct pollnvme_ns *ns, const struct bio *bio)
 }
 
 /**
- * pollnvme_learn() - what a command took, for the choices of hybrid mode
+ * pollnvme_learn() - what a command took, for hybrid mode's choices and for
+ * applications'
  * @ns: namespace
  * @cmd: command that ended, or was polled for too long
  * @now: ktime_get_ns()
@@ -123,7 +122,7 @@ static void pollnvme_async_end(struct pollnvme_cmd *cmd)
 		pollnvme_end(bio, status);
 		return;
 	}
-	if (READ_ONCE(ns->mode) == POLLNVME_HYBRID)
+	if (pollnvme_teaches(ns, cmd))
 		pollnvme_learn(ns, cmd, ktime_get_ns());
 	pollnvme_count(ns->stats, POLLNVME_IRQS);
 	if (op_is_write(bio_op(bio)))
@@ -153,7 +152,11 @@ void pollnvme_retry_work(struct work_struct *work)
 	} while (bio);
 }
 
-static void pollnvme_watch(struct pollnvme_ctrl *ctrl)
+/**
+ * pollnvme_watch() - there is something in flight to look after
+ * @ctrl: controller; a command was sent through a pair with interrupts
+ */
+void pollnvme_watch(struct pollnvme_ctrl *ctrl)
 {
 	/*
 	 * Orders the slot that was taken before the look at @watching. Pairs
@@ -258,17 +261,37 @@ void pollnvme_watch_work(struct work_struct *work)
 	}
 }
 
+/* Whether a pair has a command of a namespace, or may get one. */
+static bool pollnvme_serves(struct pollnvme_qp *qp, const struct pollnvme_ns *ns)
+{
+	__le32 nsid = cpu_to_le32(ns->nsid);
+	bool serves = false;
+	unsigned int i;
+
+	spin_lock_irq(&qp->lock);
+	for (i = 0; i < qp->q.slots && !serves; i++)
+		/* One that has its slot, and no more yet, shows its last use. */
+		serves = (qp->q.busy & 1ull << i) &&
+			 qp->cmds[i].c.common.nsid == nsid;
+	spin_unlock_irq(&qp->lock);
+	return serves;
+}
+
 /**
- * pollnvme_async_drain() - wait until nothing is in flight that nobody waits for
- * @ctrl: controller that gets no new bios
+ * pollnvme_async_drain() - wait for the I/O of a disk that nobody waits for
+ * @ns: namespace whose disk gets no new bios
  *
  * Bounded: the watch ends what the controller does not.
  */
-void pollnvme_async_drain(struct pollnvme_ctrl *ctrl)
+void pollnvme_async_drain(struct pollnvme_ns *ns)
 {
+	struct pollnvme_ctrl *ctrl = ns->ctrl;
 	unsigned int i;
 
 	for (i = ctrl->nr_polled; i < ctrl->nr_qps; i++)
-		wait_event(ctrl->qps[i]->wait,
-			   !READ_ONCE(ctrl->qps[i]->q.busy));
+		/* Not every way to give back a slot wakes: look again. */
+		while (!wait_event_timeout(ctrl->qps[i]->wait,
+					   !pollnvme_serves(ctrl->qps[i], ns),
+					   HZ / 10))
+			;
 }

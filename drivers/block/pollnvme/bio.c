@@ -10,6 +10,7 @@
 #include <linux/delay.h>
 #include <linux/sched.h>
 #include "pollnvme.h"
+#include "trace.h"
 
 /* How many looks between two readings of the clock. */
 #define POLLNVME_LOOKS_PER_CLOCK	32
@@ -21,7 +22,8 @@ static bool pollnvme_done(struct pollnvme_cmd *cmd)
 }
 
 /* Polls once; what it takes beside its own completion is for others. */
-static bool pollnvme_look(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
+static __always_inline bool pollnvme_look(struct pollnvme_ns *ns,
+					  struct pollnvme_cmd *cmd)
 {
 	unsigned int found = pollnvme_qp_poll(cmd->qp);
 	bool done = pollnvme_done(cmd);
@@ -49,13 +51,15 @@ static bool pollnvme_spin(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 		    ktime_get_ns() >= end)
 			break;
 		/* Spinning is not worth more than a task that wants the CPU. */
-		cond_resched();
+		if (unlikely(need_resched()))
+			cond_resched();
 		cpu_relax();
 	}
 	pollnvme_count_add(ns->stats, POLLNVME_SPINS, looks);
 	now = ktime_get_ns();
 	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS, now - cmd->start_ns);
-	if (unlikely(READ_ONCE(ns->mode) == POLLNVME_HYBRID))
+	trace_pollnvme_spin(cmd, now - cmd->start_ns, looks, done);
+	if (unlikely(pollnvme_teaches(ns, cmd)))
 		pollnvme_learn(ns, cmd, now);
 	return done;
 }
@@ -118,8 +122,10 @@ static blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
 		if (unlikely(status))
 			break;
 		pollnvme_wait(ns, cmd);
+		if (likely(!cmd->status))
+			return BLK_STS_OK;
 		status = pollnvme_status_to_blk(cmd->status);
-		if (likely(!status))
+		if (!status)
 			return status;
 		if (!pollnvme_status_may_retry(cmd->status) ||
 		    retries++ == POLLNVME_RETRIES)

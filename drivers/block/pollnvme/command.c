@@ -26,47 +26,31 @@ void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
 }
 
-/**
- * pollnvme_cmd_from_bio() - make the command a bio asks for
- * @ns: namespace
- * @bio: bio within the queue limits, REQ_PREFLUSH already done
- * @cmd: filled in
- * @range: room for a discard's range
- *
- * Return: BLK_STS_OK, BLK_STS_IOERR for parts of a block, or BLK_STS_NOTSUPP
- * for an operation not advertised.
- */
-blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
-				   struct pollnvme_cmd *cmd,
-				   struct nvme_dsm_range *range)
+/* All that is not zero in the command of an I/O. */
+static __always_inline blk_status_t
+pollnvme_cmd_fill(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+		  blk_opf_t opf, sector_t sector, u32 bytes,
+		  struct nvme_dsm_range *range)
 {
-	u64 lba = bio->bi_iter.bi_sector >> (ns->lba_shift - SECTOR_SHIFT);
-	u32 blocks = bio->bi_iter.bi_size >> ns->lba_shift;
-	sector_t odd = (1u << (ns->lba_shift - SECTOR_SHIFT)) - 1;
+	u64 lba = sector >> (ns->lba_shift - SECTOR_SHIFT);
+	u32 blocks = bytes >> ns->lba_shift;
 
-	memset(cmd, 0, sizeof(*cmd));
-	/* Nobody else checks a bio disk's bios; zero blocks would be 65536. */
-	if (unlikely(!blocks || (bio->bi_iter.bi_sector & odd) ||
-		     (bio_sectors(bio) & odd)))
-		return BLK_STS_IOERR;
-	cmd->bio = bio;
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
-
-	switch (bio_op(bio)) {
+	switch (opf & REQ_OP_MASK) {
 	case REQ_OP_READ:
 	case REQ_OP_WRITE:
-		cmd->c.rw.opcode = bio_op(bio) == REQ_OP_READ ? nvme_cmd_read :
-							       nvme_cmd_write;
+		cmd->c.rw.opcode = (opf & REQ_OP_MASK) == REQ_OP_READ ?
+				   nvme_cmd_read : nvme_cmd_write;
 		cmd->c.rw.slba = cpu_to_le64(lba);
 		cmd->c.rw.length = cpu_to_le16(blocks - 1);
-		if (bio->bi_opf & REQ_FUA)
+		if (opf & REQ_FUA)
 			cmd->c.rw.control |= cpu_to_le16(NVME_RW_FUA);
 		return BLK_STS_OK;
 	case REQ_OP_WRITE_ZEROES:
 		cmd->c.write_zeroes.opcode = nvme_cmd_write_zeroes;
 		cmd->c.write_zeroes.slba = cpu_to_le64(lba);
 		cmd->c.write_zeroes.length = cpu_to_le16(blocks - 1);
-		if (bio->bi_opf & REQ_FUA)
+		if (opf & REQ_FUA)
 			cmd->c.write_zeroes.control |= cpu_to_le16(NVME_RW_FUA);
 		return BLK_STS_OK;
 	case REQ_OP_DISCARD:
@@ -83,13 +67,130 @@ blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 	}
 }
 
-static int pollnvme_map_bvec(struct pollnvme_cmd *cmd, struct bio_vec *bv,
-			     u64 *addr)
+/**
+ * pollnvme_cmd_from_rq() - make the command a request asks for
+ * @ns: namespace
+ * @rq: request of a blk-mq disk
+ * @cmd: filled in
+ * @range: room for a discard's range
+ *
+ * Return: BLK_STS_OK, or BLK_STS_NOTSUPP for an operation not advertised.
+ */
+blk_status_t pollnvme_cmd_from_rq(struct pollnvme_ns *ns, struct request *rq,
+				  struct pollnvme_cmd *cmd,
+				  struct nvme_dsm_range *range)
+{
+	if (req_op(rq) == REQ_OP_FLUSH) {
+		pollnvme_cmd_flush(ns, cmd);
+		cmd->rq = rq;
+		return BLK_STS_OK;
+	}
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->rq = rq;
+	cmd->bio = rq->bio;
+	return pollnvme_cmd_fill(ns, cmd, rq->cmd_flags, blk_rq_pos(rq),
+				 blk_rq_bytes(rq), range);
+}
+
+/**
+ * pollnvme_cmd_from_bio() - make the command a bio asks for
+ * @ns: namespace
+ * @bio: bio within the queue limits, REQ_PREFLUSH already done
+ * @cmd: filled in
+ * @range: room for a discard's range
+ *
+ * Return: BLK_STS_OK, BLK_STS_IOERR for parts of a block, or BLK_STS_NOTSUPP
+ * for an operation not advertised.
+ */
+blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
+				   struct pollnvme_cmd *cmd,
+				   struct nvme_dsm_range *range)
+{
+	sector_t odd = (1u << (ns->lba_shift - SECTOR_SHIFT)) - 1;
+
+	/* Of the rest pollnvme_qp_submit() fills in what it needs. */
+	memset(&cmd->c, 0, sizeof(cmd->c));
+	cmd->bio = bio;
+	cmd->rq = NULL;
+	cmd->range = NULL;
+	cmd->end = NULL;
+	cmd->stage = 0;
+	/* Nobody else checks a bio disk's bios; zero blocks would be 65536. */
+	if (unlikely(!(bio->bi_iter.bi_size >> ns->lba_shift) ||
+		     (bio->bi_iter.bi_sector & odd) ||
+		     (bio_sectors(bio) & odd)))
+		return BLK_STS_IOERR;
+	return pollnvme_cmd_fill(ns, cmd, bio->bi_opf, bio->bi_iter.bi_sector,
+				 bio->bi_iter.bi_size, range);
+}
+
+/* The bio behind a command's first one, or further one: only requests have it. */
+static struct bio *pollnvme_next_bio(const struct pollnvme_cmd *cmd,
+				     const struct bio *bio)
+{
+	return cmd->rq ? bio->bi_next : NULL;
+}
+
+/* Where in the data of a command its next piece begins. */
+struct pollnvme_pieces {
+	struct bio *bio;
+	struct bvec_iter iter;
+};
+
+static void pollnvme_pieces_begin(struct pollnvme_pieces *at,
+				  const struct pollnvme_cmd *cmd)
+{
+	at->bio = cmd->bio;
+	at->iter = cmd->bio->bi_iter;
+}
+
+static bool pollnvme_bvec_at(const struct pollnvme_cmd *cmd,
+			     struct pollnvme_pieces *at, struct bio_vec *bv)
+{
+	while (!at->iter.bi_size) {
+		at->bio = pollnvme_next_bio(cmd, at->bio);
+		if (!at->bio)
+			return false;
+		at->iter = at->bio->bi_iter;
+	}
+	*bv = mp_bvec_iter_bvec(at->bio->bi_io_vec, at->iter);
+	return true;
+}
+
+static phys_addr_t pollnvme_bvec_phys(const struct bio_vec *bv)
+{
+	return page_to_phys(bv->bv_page) + bv->bv_offset;
+}
+
+/*
+ * The next piece of memory, if there is one. Bios are merged within a page, too,
+ * where one ends as the next begins. These are one piece: PRPs cannot name the
+ * second one, and mapped apart they need not be neighbours on the bus.
+ */
+static bool pollnvme_next_piece(const struct pollnvme_cmd *cmd,
+				struct pollnvme_pieces *at, struct bio_vec *bv)
+{
+	struct bio_vec more;
+
+	if (!at->bio || !pollnvme_bvec_at(cmd, at, bv))
+		return false;
+	bio_advance_iter_single(at->bio, &at->iter, bv->bv_len);
+	while (pollnvme_bvec_at(cmd, at, &more) &&
+	       (more.bv_offset & POLLNVME_PAGE_MASK) &&
+	       pollnvme_bvec_phys(bv) + bv->bv_len == pollnvme_bvec_phys(&more)) {
+		bv->bv_len += more.bv_len;
+		bio_advance_iter_single(at->bio, &at->iter, more.bv_len);
+	}
+	return true;
+}
+
+static inline int pollnvme_map_bvec(struct pollnvme_cmd *cmd,
+				    const struct bio_vec *bv, u64 *addr)
 {
 	struct device *dev = cmd->qp->ctrl->dma_dev;
 
 	if (!dev) {
-		*addr = page_to_phys(bv->bv_page) + bv->bv_offset;
+		*addr = pollnvme_bvec_phys(bv);
 		return 0;
 	}
 	*addr = dma_map_page(dev, bv->bv_page, bv->bv_offset, bv->bv_len,
@@ -98,51 +199,56 @@ static int pollnvme_map_bvec(struct pollnvme_cmd *cmd, struct bio_vec *bv,
 }
 
 /**
- * pollnvme_cmd_is_simple() - whether the command's own pointers are enough
+ * pollnvme_cmd_map_simple() - map a command whose own pointers are enough
  * @cmd: command
  *
- * Return: true without data, and for one piece of memory within two pages,
- * the usual case: it needs neither address array nor PRP list.
- */
-bool pollnvme_cmd_is_simple(const struct pollnvme_cmd *cmd)
-{
-	struct bio_vec bv;
-
-	if (cmd->range)
-		return false;
-	if (!pollnvme_has_data(cmd->bio))
-		return true;
-	bv = mp_bvec_iter_bvec(cmd->bio->bi_io_vec, cmd->bio->bi_iter);
-	return bv.bv_len == cmd->bio->bi_iter.bi_size &&
-	       (bv.bv_offset & POLLNVME_PAGE_MASK) + bv.bv_len <=
-	       2 * POLLNVME_PAGE_SIZE;
-}
-
-/**
- * pollnvme_cmd_map_simple() - map a command that needs no slot for it
- * @cmd: command for which pollnvme_cmd_is_simple() holds
+ * That is one without data, or with one piece of memory within two pages, the
+ * usual case: it needs neither a slot for it, nor address array or PRP list.
  *
- * Return: 0, or why it could not be mapped; after an error
- * pollnvme_cmd_unmap() must be called.
+ * Return: 0; 1 when the command is for pollnvme_cmd_map(), with nothing mapped;
+ * or why it could not be mapped, and then pollnvme_cmd_unmap() must be called.
  */
 int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd)
 {
 	union nvme_data_ptr *dptr = &cmd->c.common.dptr;
-	struct pollnvme_prp prp;
 	struct bio_vec bv;
 	int err;
 
 	if (!pollnvme_has_data(cmd->bio))
-		return 0;
+		return cmd->range ? 1 : 0;
 	bv = mp_bvec_iter_bvec(cmd->bio->bi_io_vec, cmd->bio->bi_iter);
+	if (bv.bv_len != cmd->bio->bi_iter.bi_size ||
+	    pollnvme_next_bio(cmd, cmd->bio) ||
+	    (bv.bv_offset & POLLNVME_PAGE_MASK) + bv.bv_len >
+	    2 * POLLNVME_PAGE_SIZE)
+		return 1;
 	err = pollnvme_map_bvec(cmd, &bv, &cmd->addr);
 	if (unlikely(err))
 		return err;
 	cmd->segments = 1;
-	pollnvme_prp_begin(&prp, NULL, 0, 0);
-	err = pollnvme_prp_add(&prp, cmd->addr, bv.bv_len);
-	pollnvme_prp_end(&prp, &dptr->prp1, &dptr->prp2);
-	return err;
+	return pollnvme_prp_single(cmd->addr, bv.bv_len, &dptr->prp1,
+				   &dptr->prp2);
+}
+
+/* One of several pieces. */
+static int pollnvme_map_piece(struct pollnvme_cmd *cmd,
+			      struct pollnvme_slot *slot, struct bio_vec *bv,
+			      struct pollnvme_prp *prp)
+{
+	u64 addr;
+	int err;
+
+	if (cmd->segments == POLLNVME_MAX_SEGMENTS)
+		return -E2BIG;
+	err = pollnvme_map_bvec(cmd, bv, &addr);
+	if (err)
+		return err;
+	if (!cmd->segments)
+		cmd->addr = addr;
+	else
+		slot->addrs[cmd->segments] = addr;
+	cmd->segments++;
+	return pollnvme_prp_add(prp, addr, bv->bv_len);
 }
 
 /**
@@ -158,8 +264,8 @@ int pollnvme_cmd_map(struct pollnvme_cmd *cmd)
 {
 	struct pollnvme_slot *slot = &cmd->qp->slots[cmd->slot];
 	union nvme_data_ptr *dptr = &cmd->c.common.dptr;
+	struct pollnvme_pieces at;
 	struct pollnvme_prp prp;
-	struct bvec_iter iter;
 	struct bio_vec bv;
 
 	if (cmd->range) {
@@ -169,21 +275,10 @@ int pollnvme_cmd_map(struct pollnvme_cmd *cmd)
 	}
 	pollnvme_prp_begin(&prp, slot->prp, slot->prp_addr,
 			   cmd->qp->prp_entries);
-	bio_for_each_bvec(bv, cmd->bio, iter) {
-		u64 addr;
-		int err;
+	pollnvme_pieces_begin(&at, cmd);
+	while (pollnvme_next_piece(cmd, &at, &bv)) {
+		int err = pollnvme_map_piece(cmd, slot, &bv, &prp);
 
-		if (cmd->segments == POLLNVME_MAX_SEGMENTS)
-			return -E2BIG;
-		err = pollnvme_map_bvec(cmd, &bv, &addr);
-		if (err)
-			return err;
-		if (!cmd->segments)
-			cmd->addr = addr;
-		else
-			slot->addrs[cmd->segments] = addr;
-		cmd->segments++;
-		err = pollnvme_prp_add(&prp, addr, bv.bv_len);
 		if (err)
 			return err;
 	}
@@ -192,26 +287,23 @@ int pollnvme_cmd_map(struct pollnvme_cmd *cmd)
 }
 
 /**
- * pollnvme_cmd_unmap() - give the data back to the CPU
+ * pollnvme_cmd_unmap_bio() - give the data back to the CPU
  * @cmd: command that the controller no longer knows
+ *
+ * Call pollnvme_cmd_unmap(), which knows when there is nothing to do.
  */
-void pollnvme_cmd_unmap(struct pollnvme_cmd *cmd)
+void pollnvme_cmd_unmap_bio(struct pollnvme_cmd *cmd)
 {
 	struct device *dev = cmd->qp->ctrl->dma_dev;
-	struct bvec_iter iter;
-	unsigned int n = 0;
+	struct pollnvme_pieces at;
 	struct bio_vec bv;
+	unsigned int n;
 
-	if (!dev || !cmd->segments)
-		return;
-	bio_for_each_bvec(bv, cmd->bio, iter) {
-		struct pollnvme_slot *slot = &cmd->qp->slots[cmd->slot];
+	pollnvme_pieces_begin(&at, cmd);
+	for (n = 0; n < cmd->segments && pollnvme_next_piece(cmd, &at, &bv); n++) {
+		u64 addr = n ? cmd->qp->slots[cmd->slot].addrs[n] : cmd->addr;
 
-		if (n == cmd->segments)
-			break;
-		dma_unmap_page(dev, n ? slot->addrs[n] : cmd->addr, bv.bv_len,
-			       pollnvme_dir(cmd->bio));
-		n++;
+		dma_unmap_page(dev, addr, bv.bv_len, pollnvme_dir(cmd->bio));
 	}
 }
 

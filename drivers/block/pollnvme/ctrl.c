@@ -125,6 +125,7 @@ static int pollnvme_identify_ctrl(struct pollnvme_ctrl *ctrl)
 	ctrl->cntlid = le16_to_cpu(id->cntlid);
 	ctrl->nn = le32_to_cpu(id->nn);
 	ctrl->oncs = le16_to_cpu(id->oncs);
+	ctrl->oaes = le32_to_cpu(id->oaes);
 	ctrl->vwc = id->vwc & NVME_CTRL_VWC_PRESENT;
 	ctrl->max_bytes = POLLNVME_MAX_BYTES;
 	if (id->mdts && id->mdts < 8)
@@ -217,8 +218,12 @@ static int pollnvme_alloc_qps(struct pollnvme_ctrl *ctrl, unsigned int count)
 		if (n++ == irqs)
 			break;
 		err = pollnvme_alloc_qp(ctrl, cpu, true);
-		if (err)
-			return err;
+		if (err) {
+			dev_warn(&ctrl->dev, "%u of %u queue pairs with interrupts (%d)%s\n",
+				 n - 1, irqs, err,
+				 n > 1 ? "" : ": completion by polling only");
+			break;
+		}
 	}
 	return 0;
 }
@@ -264,7 +269,10 @@ static int pollnvme_bring_up(struct pollnvme_ctrl *ctrl)
 	err = pollnvme_identify_ctrl(ctrl);
 	if (err)
 		return err;
-	return pollnvme_create_qps(ctrl);
+	err = pollnvme_create_qps(ctrl);
+	if (err)
+		return err;
+	return pollnvme_events_enable(ctrl);
 }
 
 /* Moves on unless it is too late for that; a deletion is never undone. */
@@ -331,7 +339,9 @@ static void pollnvme_reset_work(struct work_struct *work)
 		pollnvme_ns_mark_dead(ctrl);
 		return;
 	}
-	pollnvme_set_state(ctrl, POLLNVME_LIVE);
+	/* What it said meanwhile is lost: look what there is. */
+	if (pollnvme_set_state(ctrl, POLLNVME_LIVE))
+		pollnvme_events_start(ctrl, true);
 	pollnvme_set_ready(ctrl, true);
 	dev_info(&ctrl->dev, "reset done, %u queues\n", ctrl->nr_live);
 }
@@ -370,6 +380,49 @@ void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen)
 	spin_unlock(&ctrl->lock);
 	if (reset)
 		queue_work(pollnvme_wq, &ctrl->reset_work);
+}
+
+/**
+ * pollnvme_ctrl_pause() - stop for a while, for sleep or a reset from outside
+ * @ctrl: controller
+ * @shutdown: its registers can be reached, and it may lose power: tell it
+ *
+ * What is in flight is cut off, and sent again after pollnvme_ctrl_resume();
+ * new I/O waits for that.
+ *
+ * Context: process; not beside another pause or removal.
+ */
+void pollnvme_ctrl_pause(struct pollnvme_ctrl *ctrl, bool shutdown)
+{
+	/* A reset under way ends first; then none begins. */
+	for (;;) {
+		flush_work(&ctrl->reset_work);
+		ctrl->paused = pollnvme_set_state(ctrl, POLLNVME_RESETTING);
+		if (ctrl->paused)
+			break;
+		if (READ_ONCE(ctrl->state) != POLLNVME_RESETTING)
+			return;
+		/* Whoever chose a reset is about to queue it. */
+		usleep_range(100, 1000);
+	}
+	pollnvme_set_ready(ctrl, false);
+	pollnvme_quiesce(ctrl, shutdown);
+}
+
+/**
+ * pollnvme_ctrl_resume() - undo a pause: reset the controller
+ * @ctrl: controller that can be reached again
+ *
+ * Return: 0, or -EIO when it does not come back.
+ */
+int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl)
+{
+	if (!ctrl->paused)
+		return 0;
+	ctrl->paused = false;
+	queue_work(pollnvme_wq, &ctrl->reset_work);
+	flush_work(&ctrl->reset_work);
+	return READ_ONCE(ctrl->state) == POLLNVME_DEAD ? -EIO : 0;
 }
 
 static void pollnvme_free_queues(struct pollnvme_ctrl *ctrl)
@@ -411,11 +464,14 @@ int pollnvme_ctrl_init(struct pollnvme_ctrl *ctrl,
 	ctrl->transport = transport;
 	spin_lock_init(&ctrl->lock);
 	mutex_init(&ctrl->abort_lock);
+	init_rwsem(&ctrl->user_lock);
 	mutex_init(&ctrl->ns_lock);
 	mutex_init(&ctrl->ident_lock);
+	mutex_init(&ctrl->scan_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
 	INIT_WORK(&ctrl->reset_work, pollnvme_reset_work);
 	INIT_DELAYED_WORK(&ctrl->watch, pollnvme_watch_work);
+	INIT_DEFERRABLE_WORK(&ctrl->event_work, pollnvme_event_work);
 	init_waitqueue_head(&ctrl->wait);
 	ctrl->spin_limit_us = POLLNVME_SPIN_LIMIT_US;
 	ctrl->io_timeout_ms = POLLNVME_IO_TIMEOUT_MS;
@@ -486,7 +542,7 @@ int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl)
 	err = pollnvme_bring_up(ctrl);
 	if (err)
 		goto down;
-	err = device_add(&ctrl->dev);
+	err = pollnvme_chardev_add(ctrl);
 	if (err)
 		goto down;
 	pollnvme_set_state(ctrl, POLLNVME_LIVE);
@@ -494,7 +550,8 @@ int pollnvme_ctrl_start(struct pollnvme_ctrl *ctrl)
 	dev_info(&ctrl->dev, "%s: %s, %u queues of %u, transfers up to %u KiB%s\n",
 		 t->name, ctrl->model, ctrl->nr_live, ctrl->depth,
 		 ctrl->max_bytes / 1024, ctrl->vwc ? ", write cache" : "");
-	pollnvme_scan(ctrl);
+	pollnvme_rescan(ctrl);
+	pollnvme_events_start(ctrl, false);
 	return 0;
 
 down:
@@ -517,17 +574,25 @@ void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone)
 	pollnvme_set_state(ctrl, POLLNVME_DELETING);
 	/* No new reset by request now; one under way may end. */
 	flush_work(&ctrl->reset_work);
-	if (gone) {
+	/* Paused it will not be resumed, and I/O waits for that. */
+	if (gone || ctrl->paused) {
 		pollnvme_die(ctrl);
 		pollnvme_ns_mark_dead(ctrl);
 	}
+	/* It may be waiting for I/O of a disk that goes. */
+	pollnvme_events_stop(ctrl);
 	/* Writes back what is dirty, and waits for every submit_bio. */
+	mutex_lock(&ctrl->scan_lock);
 	pollnvme_ns_remove_all(ctrl);
+	mutex_unlock(&ctrl->scan_lock);
 	cancel_delayed_work_sync(&ctrl->watch);
 	cancel_work_sync(&ctrl->reset_work);
-	device_del(&ctrl->dev);
+	/* Waits for attributes being written, and so for a scan of theirs. */
+	pollnvme_chardev_remove(ctrl);
+	pollnvme_mq_teardown(ctrl->mq);
 	pollnvme_set_state(ctrl, POLLNVME_DEAD);
 	pollnvme_quiesce(ctrl, !gone);
+	pollnvme_chardev_gone(ctrl);
 	pollnvme_free_queues(ctrl);
 }
 

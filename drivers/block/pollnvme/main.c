@@ -23,7 +23,8 @@ static DECLARE_WAIT_QUEUE_HEAD(pollnvme_gone);
  */
 int pollnvme_instance_get(struct pollnvme_ctrl *ctrl)
 {
-	int id = ida_alloc(&pollnvme_instances, GFP_KERNEL);
+	/* It is the minor number of its node, too. */
+	int id = ida_alloc_max(&pollnvme_instances, MINORMASK, GFP_KERNEL);
 
 	if (id < 0)
 		return id;
@@ -76,6 +77,9 @@ static int __init pollnvme_init(void)
 	err = class_register(&pollnvme_class);
 	if (err)
 		goto retry_wq;
+	err = pollnvme_chardev_init();
+	if (err)
+		goto class;
 	pollnvme_debugfs_init();
 	err = pollnvme_ram_init();
 	if (err)
@@ -89,6 +93,8 @@ ram:
 	pollnvme_ram_exit();
 debugfs:
 	pollnvme_debugfs_exit();
+	pollnvme_chardev_exit();
+class:
 	class_unregister(&pollnvme_class);
 retry_wq:
 	destroy_workqueue(pollnvme_retry_wq);
@@ -109,6 +115,7 @@ static void __exit pollnvme_exit(void)
 	/* And the task that did so may have been preempted on its way out. */
 	synchronize_rcu_tasks();
 	pollnvme_debugfs_exit();
+	pollnvme_chardev_exit();
 	class_unregister(&pollnvme_class);
 	destroy_workqueue(pollnvme_retry_wq);
 	destroy_workqueue(pollnvme_wq);

@@ -19,9 +19,37 @@ static void pollnvme_free_disk(struct gendisk *disk)
 	pollnvme_ns_free(disk->private_data);
 }
 
+/**
+ * pollnvme_open() - open a disk
+ * @disk: disk
+ * @mode: how
+ *
+ * Context: the disk's @open_mutex is held.
+ *
+ * Return: 0, -EBUSY when the disk is about to go away.
+ */
+int pollnvme_open(struct gendisk *disk, blk_mode_t mode)
+{
+	struct pollnvme_ns *ns = disk->private_data;
+
+	return ns->leaving ? -EBUSY : 0;
+}
+
 static const struct block_device_operations pollnvme_fops = {
 	.owner		= THIS_MODULE,
 	.submit_bio	= pollnvme_submit_bio,
+	POLLNVME_FOPS_SYNCHRONOUS
+	.open		= pollnvme_fops_open,
+	.ioctl		= pollnvme_ioctl,
+	.compat_ioctl	= blkdev_compat_ptr_ioctl,
+	.free_disk	= pollnvme_free_disk,
+};
+
+static const struct block_device_operations pollnvme_mq_fops = {
+	.owner		= THIS_MODULE,
+	.open		= pollnvme_fops_open,
+	.ioctl		= pollnvme_ioctl,
+	.compat_ioctl	= blkdev_compat_ptr_ioctl,
 	.free_disk	= pollnvme_free_disk,
 };
 
@@ -60,7 +88,10 @@ static int pollnvme_refuse(struct pollnvme_ns *ns, const char *why)
 	return -EOPNOTSUPP;
 }
 
-/* Fills in @ns, and its capacity in sectors. */
+/*
+ * Fills in @ns, and its capacity in sectors. -ENODEV and -EOPNOTSUPP are what
+ * the controller says; another error is that it said nothing.
+ */
 static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
@@ -72,6 +103,7 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 	if (ctrl->version >= NVME_VS(1, 3, 0)) {
 		err = pollnvme_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST,
 					ns->nsid);
+		ns->named = !err;
 		if (!err)
 			pollnvme_parse_descs(ns, ctrl->page);
 	}
@@ -82,7 +114,7 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 
 	err = pollnvme_identify(ctrl, NVME_ID_CNS_NS, ns->nsid);
 	if (err)
-		return pollnvme_refuse(ns, "Identify failed");
+		return err;
 	blocks = le64_to_cpu(id->nsze);
 	if (!id->ncap || !blocks)
 		return -ENODEV;		/* inactive */
@@ -119,8 +151,10 @@ static void pollnvme_ns_limits(struct pollnvme_ns *ns,
 		lim->max_discard_segments = 1;
 		lim->discard_granularity = lim->logical_block_size;
 	}
-	lim->features = BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT |
-			BLK_FEAT_POLL | BLK_FEAT_IO_STAT;
+	/* A blk-mq disk has from its tag set what else it can. */
+	if (!ctrl->mq)
+		lim->features = BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT |
+				BLK_FEAT_POLL | BLK_FEAT_IO_STAT;
 	if (ctrl->vwc)
 		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 }
@@ -133,11 +167,13 @@ static int pollnvme_ns_add_disk(struct pollnvme_ns *ns, sector_t sectors)
 	int err;
 
 	pollnvme_ns_limits(ns, &lim);
-	disk = blk_alloc_disk(&lim, dev_to_node(&ctrl->dev));
+	disk = ctrl->mq ? pollnvme_mq_alloc_disk(ns, &lim) :
+			  blk_alloc_disk(&lim, dev_to_node(&ctrl->dev));
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
 	ns->disk = disk;
-	disk->fops = &pollnvme_fops;
+	ns->mode = ctrl->mq ? POLLNVME_MQ : POLLNVME_SYNC;
+	disk->fops = ctrl->mq ? &pollnvme_mq_fops : &pollnvme_fops;
 	disk->private_data = ns;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "%sn%u",
 		 dev_name(&ctrl->dev), ns->nsid);
@@ -159,7 +195,12 @@ static int pollnvme_ns_add_disk(struct pollnvme_ns *ns, sector_t sectors)
 	return 0;
 }
 
-static void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
+/**
+ * pollnvme_ns_attach() - make a disk of a namespace, unless it is refused
+ * @ctrl: live controller; @scan_lock is held
+ * @nsid: namespace id
+ */
+void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 {
 	struct pollnvme_ns *ns;
 	sector_t sectors;
@@ -170,6 +211,7 @@ static void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 		return;
 	ns->ctrl = ctrl;
 	ns->nsid = nsid;
+	ns->scan = ctrl->scans;
 	get_device(&ctrl->dev);
 	ns->hybrid_limit_us = POLLNVME_HYBRID_LIMIT_US;
 	spin_lock_init(&ns->retry_lock);
@@ -196,70 +238,100 @@ free:
 	pollnvme_ns_free(ns);
 }
 
-/**
- * pollnvme_scan() - attach a disk for every active namespace
- * @ctrl: live controller
- */
-void pollnvme_scan(struct pollnvme_ctrl *ctrl)
+static bool pollnvme_same(const struct pollnvme_ns *a,
+			  const struct pollnvme_ns *b)
 {
-	unsigned int i, entries = POLLNVME_PAGE_SIZE / sizeof(__le32);
-	__le32 *list;
-	u32 prev = 0;
+	return a->lba_shift == b->lba_shift && a->csi == b->csi &&
+	       uuid_equal(&a->uuid, &b->uuid) &&
+	       !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
+	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64));
+}
 
-	list = kmalloc(POLLNVME_PAGE_SIZE, GFP_KERNEL);
-	if (!list)
-		return;
-	do {
-		int err;
+/**
+ * pollnvme_ns_revalidate() - a namespace may have changed
+ * @ns: attached namespace
+ *
+ * Its capacity and write protection follow.
+ *
+ * Context: process, @scan_lock is held.
+ *
+ * Return: false when it is another one now, and must be attached anew.
+ */
+bool pollnvme_ns_revalidate(struct pollnvme_ns *ns)
+{
+	struct pollnvme_ctrl *ctrl = ns->ctrl;
+	struct pollnvme_ns *now;
+	bool same = true;
+	sector_t sectors;
+	int err;
 
-		mutex_lock(&ctrl->ident_lock);
-		err = pollnvme_identify(ctrl, NVME_ID_CNS_NS_ACTIVE_LIST, prev);
-		memcpy(list, ctrl->page, POLLNVME_PAGE_SIZE);
-		mutex_unlock(&ctrl->ident_lock);
-		if (err) {
-			dev_err(&ctrl->dev, "no list of namespaces (%d)\n", err);
-			break;
-		}
-		for (i = 0; i < entries; i++) {
-			u32 nsid = le32_to_cpu(list[i]);
+	now = kzalloc(sizeof(*now), GFP_KERNEL);
+	if (!now)
+		return true;
+	now->ctrl = ctrl;
+	now->nsid = ns->nsid;
+	mutex_lock(&ctrl->ident_lock);
+	err = pollnvme_ns_identify(now, &sectors);
+	mutex_unlock(&ctrl->ident_lock);
+	if (err == -ENODEV || err == -EOPNOTSUPP)
+		same = false;
+	/*
+	 * A command that failed, maybe cut off by a reset, or for want of a slot,
+	 * says nothing about the namespace, whose disk may be in use.
+	 */
+	if (err || (ns->named && !now->named))
+		goto free;
+	same = pollnvme_same(ns, now);
+	if (!same)
+		goto free;
+	if (set_capacity_and_notify(ns->disk, sectors))
+		dev_info(&ctrl->dev, "%s: now of %llu sectors\n",
+			 ns->disk->disk_name, (u64)sectors);
+	if (ns->read_only != now->read_only)
+		set_disk_ro(ns->disk, now->read_only);
+	ns->read_only = now->read_only;
+free:
+	kfree(now);
+	return same;
+}
 
-			/* Ascending, or the controller would keep us here. */
-			if (nsid <= prev || nsid > ctrl->nn)
-				break;
-			pollnvme_ns_attach(ctrl, nsid);
-			prev = nsid;
-		}
-	} while (i == entries);
-	kfree(list);
+/**
+ * pollnvme_ns_remove() - detach a disk
+ * @ns: attached namespace; @scan_lock is held
+ *
+ * Not under @ns_lock: del_gendisk() waits for I/O, and that may wait for a
+ * reset, which takes the lock when it fails. Listed until I/O has ended, so
+ * that a reset that fails finds it.
+ */
+void pollnvme_ns_remove(struct pollnvme_ns *ns)
+{
+	struct pollnvme_ctrl *ctrl = ns->ctrl;
+
+	pollnvme_debugfs_remove(ns);
+	del_gendisk(ns->disk);
+	/* It waited for submit_bio, not for what that left behind. */
+	pollnvme_async_drain(ns);
+	mutex_lock(&ctrl->ns_lock);
+	list_del_init(&ns->node);
+	mutex_unlock(&ctrl->ns_lock);
+	/* The last of its bios may have been put back just now. */
+	flush_work(&ns->retry_work);
+	put_disk(ns->disk);	/* frees ns, now or at the last close */
 }
 
 /**
  * pollnvme_ns_remove_all() - detach all disks
  * @ctrl: controller
  *
- * Not under @ns_lock: del_gendisk() waits for I/O, and that may wait for a
- * reset, which takes the lock when it fails.
+ * Context: process, @scan_lock is held.
  */
 void pollnvme_ns_remove_all(struct pollnvme_ctrl *ctrl)
 {
 	struct pollnvme_ns *ns, *next;
-	LIST_HEAD(gone);
 
-	mutex_lock(&ctrl->ns_lock);
-	list_splice_init(&ctrl->namespaces, &gone);
-	mutex_unlock(&ctrl->ns_lock);
-	list_for_each_entry(ns, &gone, node) {
-		pollnvme_debugfs_remove(ns);
-		del_gendisk(ns->disk);
-	}
-	/* del_gendisk() waited for submit_bio, not for what it left behind. */
-	pollnvme_async_drain(ctrl);
-	list_for_each_entry_safe(ns, next, &gone, node) {
-		list_del_init(&ns->node);
-		/* The last of its bios may have been put back just now. */
-		flush_work(&ns->retry_work);
-		put_disk(ns->disk);	/* frees ns, now or at the last close */
-	}
+	/* Under @scan_lock nobody else takes from the list, or puts into it. */
+	list_for_each_entry_safe(ns, next, &ctrl->namespaces, node)
+		pollnvme_ns_remove(ns);
 }
 
 /**

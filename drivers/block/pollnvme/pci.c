@@ -142,8 +142,9 @@ static const struct pollnvme_transport pollnvme_pci_transport = {
 
 /*
  * A vector per CPU beside the admin pair's, which nobody asks for, so that it
- * stays masked: that pair's interrupt cannot be switched off in the queue.
- * Without MSI-X all is polled, and the pin is masked at both ends.
+ * stays masked: that pair's interrupt cannot be switched off in the queue. With
+ * fewer than two messages, or the pin alone, there is no such way to be rid of
+ * it: all is polled then, and the pin is masked at both ends.
  */
 static void pollnvme_pci_vectors(struct pollnvme_pci *p)
 {
@@ -152,13 +153,13 @@ static void pollnvme_pci_vectors(struct pollnvme_pci *p)
 
 	pci_intx(p->pdev, 0);
 	n = pci_alloc_irq_vectors_affinity(p->pdev, 2, num_possible_cpus() + 1,
-					   PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
-					   &affinity);
+					   PCI_IRQ_MSIX | PCI_IRQ_MSI |
+					   PCI_IRQ_AFFINITY, &affinity);
 	if (n >= 2) {
 		p->ctrl.max_irqs = n - 1;
 		return;
 	}
-	dev_info(&p->pdev->dev, "no MSI-X: completion by polling only\n");
+	dev_info(&p->pdev->dev, "no interrupt messages to spare: completion by polling only\n");
 	writel(~0u, p->bar + NVME_REG_INTMS);
 }
 
@@ -246,6 +247,7 @@ static int pollnvme_pci_probe(struct pci_dev *pdev,
 	if (err)
 		goto disable;
 	pci_set_drvdata(pdev, p);
+	pci_save_state(pdev);	/* for a reset after a bus error */
 	return 0;
 
 disable:
@@ -272,6 +274,72 @@ static void pollnvme_pci_shutdown(struct pci_dev *pdev)
 	pollnvme_ctrl_shutdown(&p->ctrl);
 }
 
+static int pollnvme_pci_suspend(struct device *dev)
+{
+	struct pollnvme_pci *p = dev_get_drvdata(dev);
+
+	pollnvme_ctrl_pause(&p->ctrl, true);
+	return 0;
+}
+
+/*
+ * A halt took bus mastering away from a controller that did not obey. It gets
+ * that back when it has stopped since; all ones, which it is not, has the bit.
+ */
+static int pollnvme_pci_resume(struct device *dev)
+{
+	struct pollnvme_pci *p = dev_get_drvdata(dev);
+
+	if (p->ctrl.paused && !(readl(p->bar + NVME_REG_CSTS) & NVME_CSTS_RDY))
+		pci_set_master(p->pdev);
+	return pollnvme_ctrl_resume(&p->ctrl);
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(pollnvme_pci_pm, pollnvme_pci_suspend,
+				pollnvme_pci_resume);
+
+static pci_ers_result_t pollnvme_pci_error(struct pci_dev *pdev,
+					   pci_channel_state_t state)
+{
+	struct pollnvme_pci *p = pci_get_drvdata(pdev);
+
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	/* The bus says it is gone for good: removal follows. */
+	if (state == pci_channel_io_perm_failure)
+		return PCI_ERS_RESULT_DISCONNECT;
+	pollnvme_ctrl_pause(&p->ctrl, false);
+	return PCI_ERS_RESULT_NEED_RESET;
+}
+
+static pci_ers_result_t pollnvme_pci_slot_reset(struct pci_dev *pdev)
+{
+	pci_restore_state(pdev);
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
+static void pollnvme_pci_error_resume(struct pci_dev *pdev)
+{
+	/* Restoring used up what was saved: the next error wants it, too. */
+	pci_save_state(pdev);
+	pollnvme_pci_resume(&pdev->dev);
+}
+
+static void pollnvme_pci_reset_prepare(struct pci_dev *pdev)
+{
+	struct pollnvme_pci *p = pci_get_drvdata(pdev);
+
+	pollnvme_ctrl_pause(&p->ctrl, false);
+}
+
+static const struct pci_error_handlers pollnvme_pci_errors = {
+	.error_detected	= pollnvme_pci_error,
+	.slot_reset	= pollnvme_pci_slot_reset,
+	.resume		= pollnvme_pci_error_resume,
+	.reset_prepare	= pollnvme_pci_reset_prepare,
+	.reset_done	= pollnvme_pci_error_resume,
+};
+
 static const struct pci_device_id pollnvme_pci_ids[] = {
 	{ }	/* empty on purpose: bind through driver_override */
 };
@@ -282,6 +350,8 @@ static struct pci_driver pollnvme_pci_driver = {
 	.probe		= pollnvme_pci_probe,
 	.remove		= pollnvme_pci_remove,
 	.shutdown	= pollnvme_pci_shutdown,
+	.driver.pm	= pm_sleep_ptr(&pollnvme_pci_pm),
+	.err_handler	= &pollnvme_pci_errors,
 };
 
 /**

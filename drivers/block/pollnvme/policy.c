@@ -60,6 +60,31 @@ u32 pollnvme_estimate(u32 old, u64 sample_ns)
 }
 
 /**
+ * pollnvme_sync_bytes() - the largest I/O that is worth polling for
+ * @expected_ns: by size class, what an I/O takes, nanoseconds; 0: unknown
+ * @limit_ns: what it may take
+ *
+ * A class of which nothing is known is taken for the next larger one that is
+ * known: what is larger is not faster.
+ *
+ * Return: bytes, the size of a class; 0 when none is known to be.
+ */
+u32 pollnvme_sync_bytes(const u32 *expected_ns, u64 limit_ns)
+{
+	unsigned int class;
+	u32 bytes = 0;
+
+	for (class = 0; class < POLLNVME_CLASSES; class++) {
+		if (!expected_ns[class])
+			continue;
+		if (expected_ns[class] > limit_ns)
+			break;
+		bytes = 1024u << class;
+	}
+	return bytes;
+}
+
+/**
  * pollnvme_worth_polling() - the rule
  * @ask: the I/O
  *

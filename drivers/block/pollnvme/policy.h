@@ -41,6 +41,7 @@ struct pollnvme_ask {
 
 unsigned int pollnvme_size_class(u32 bytes);
 u32 pollnvme_estimate(u32 old, u64 sample_ns);
+u32 pollnvme_sync_bytes(const u32 *expected_ns, u64 limit_ns);
 bool pollnvme_worth_polling(const struct pollnvme_ask *ask);
 
 #endif /* POLLNVME_POLICY_H */

@@ -1,27 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the rooms of the driver share. From the top down: main; pci and ram
- * (transports); ctrl and admin (the controller's life); ns and bio (the
- * disk); async (what nobody waits for); submit (a command finds its pair);
- * command (one NVMe command); qp (a queue pair with its locks); and below all
- * of them policy, prp and queue, which are pure.
+ * (transports); ioctl, info and chardev (what user space asks); ctrl, event and
+ * admin (the controller's life); scan, ns and bio (the disks); async (what
+ * nobody waits for); submit (a command finds its pair); command (one NVMe
+ * command); qp (a queue pair with its locks); and below all of them passthru,
+ * policy, prp, queue and ram_model, which are pure.
  */
 #ifndef POLLNVME_H
 #define POLLNVME_H
 
 #include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/cdev.h>
 #include <linux/cpumask.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/mutex.h>
 #include <linux/nvme.h>
 #include <linux/percpu.h>
+#include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/uuid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/pollnvme.h>
 #include "policy.h"
 #include "prp.h"
 #include "queue.h"
@@ -45,6 +50,7 @@
 #define POLLNVME_HYBRID_LIMIT_US	20
 
 struct pollnvme_ctrl;
+struct pollnvme_mq;
 struct pollnvme_qp;
 
 /**
@@ -92,6 +98,7 @@ struct pollnvme_stats {
  * in @cmds of a pair with interrupts when nobody waits
  * @c: the command; id and data pointers are filled in by pollnvme_qp_submit()
  * @bio: its data, or NULL
+ * @rq: whose command it is on a blk-mq disk, where @bio is the first of a list
  * @range: discard range to send, or NULL
  * @qp: where it was submitted
  * @slot: slot of @qp it uses
@@ -110,6 +117,7 @@ struct pollnvme_stats {
 struct pollnvme_cmd {
 	struct nvme_command c;
 	struct bio *bio;
+	struct request *rq;
 	const struct nvme_dsm_range *range;
 	struct pollnvme_qp *qp;
 	unsigned int slot;
@@ -245,6 +253,7 @@ enum pollnvme_state {
 /**
  * struct pollnvme_ctrl - a controller
  * @dev: its device in class pollnvme
+ * @cdev: its character device
  * @transport: how it is reached
  * @dma_dev: whose DMA addresses it uses; NULL: physical addresses
  * @instance: the number in its name
@@ -256,8 +265,19 @@ enum pollnvme_state {
  * @wait: where submitters wait for the end of a reset
  * @reset_work: disables, cancels, enables again
  * @abort_lock: one Abort command at a time
+ * @user_lock: held for reading while a command from user space runs
+ * @gone: no command from user space may run any more; under @user_lock
  * @ns_lock: guards @namespaces
  * @namespaces: attached disks
+ * @scan_lock: one scan, removal or exchange of disks at a time; held by who
+ *	changes @namespaces or @mq
+ * @mq: what its blk-mq disks share; NULL: its disks are bio disks
+ * @scans: counts scans
+ * @rescan: a scan is wanted
+ * @paused: stopped by pollnvme_ctrl_pause()
+ * @event: the command that the controller answers when something happens
+ * @event_sent: it has @event, or has answered it
+ * @event_work: looks whether it has
  * @cap: Controller Capabilities register
  * @ready_ms: how long enabling and disabling may take, in milliseconds
  * @shutdown_ms: how long a shutdown may take, in milliseconds
@@ -279,6 +299,7 @@ enum pollnvme_state {
  * @max_bytes: largest transfer
  * @nn: largest namespace id that can be valid
  * @oncs: optional commands it knows
+ * @oaes: optional events it reports
  * @vwc: it has a volatile write cache
  * @version: NVMe version it claims
  * @cntlid: controller id
@@ -290,6 +311,7 @@ enum pollnvme_state {
  */
 struct pollnvme_ctrl {
 	struct device dev;
+	struct cdev cdev;
 	const struct pollnvme_transport *transport;
 	struct device *dma_dev;
 	int instance;
@@ -301,9 +323,20 @@ struct pollnvme_ctrl {
 	wait_queue_head_t wait;
 	struct work_struct reset_work;
 	struct mutex abort_lock;	/* one Abort at a time */
+	struct rw_semaphore user_lock;	/* gone */
+	bool gone;
 
 	struct mutex ns_lock;	/* namespaces */
 	struct list_head namespaces;
+	struct mutex scan_lock;	/* scans, mq */
+	struct pollnvme_mq *mq;
+	unsigned int scans;
+	bool rescan;
+	bool paused;
+
+	struct pollnvme_cmd event;
+	bool event_sent;
+	struct delayed_work event_work;
 
 	u64 cap;
 	unsigned int ready_ms;
@@ -328,6 +361,7 @@ struct pollnvme_ctrl {
 	u32 max_bytes;
 	u32 nn;
 	u16 oncs;
+	u32 oaes;
 	bool vwc;
 	u32 version;
 	u16 cntlid;
@@ -337,20 +371,6 @@ struct pollnvme_ctrl {
 
 	unsigned int spin_limit_us;
 	unsigned int io_timeout_ms;
-};
-
-/**
- * enum pollnvme_mode - how a disk completes I/O
- * @POLLNVME_SYNC: the submitter polls
- * @POLLNVME_ASYNC: an interrupt ends the bio
- * @POLLNVME_HYBRID: the one or the other by the rule in policy.c
- * @POLLNVME_MODES: how many modes there are
- */
-enum pollnvme_mode {
-	POLLNVME_SYNC,
-	POLLNVME_ASYNC,
-	POLLNVME_HYBRID,
-	POLLNVME_MODES,
 };
 
 /**
@@ -365,9 +385,12 @@ enum pollnvme_mode {
  * @retry_lock: guards @retry
  * @retry: bios that nobody waits for, to be tried again
  * @retry_work: tries them again, waiting for each
+ * @scan: the last scan that found it
  * @nsid: namespace id
  * @lba_shift: log2 of the block size
  * @read_only: write protected
+ * @named: the controller told its ids, or that it has none
+ * @leaving: the disk goes away: it may not be opened; under its @open_mutex
  * @nguid: globally unique id, zero when it has none
  * @eui64: the older, shorter id
  * @uuid: the id as UUID
@@ -384,9 +407,12 @@ struct pollnvme_ns {
 	spinlock_t retry_lock;	/* retry */
 	struct bio_list retry;
 	struct work_struct retry_work;
+	unsigned int scan;
 	u32 nsid;
 	u8 lba_shift;
 	bool read_only;
+	bool named;
+	bool leaving;
 	u8 csi;
 	u8 nguid[16];
 	u8 eui64[8];
@@ -398,6 +424,23 @@ struct pollnvme_ns {
 #define pollnvme_count(stats, counter) \
 	this_cpu_inc((stats)->count[counter])
 
+/* What an I/O took is learned from all in hybrid mode, else from one of so many. */
+#define POLLNVME_SAMPLE		64
+
+/**
+ * pollnvme_teaches() - whether to learn from a command that ended
+ * @ns: namespace
+ * @cmd: command; the clock's low bits at its start are as good as dice
+ *
+ * Return: true to call pollnvme_learn().
+ */
+static inline bool pollnvme_teaches(const struct pollnvme_ns *ns,
+				    const struct pollnvme_cmd *cmd)
+{
+	return !(cmd->start_ns % POLLNVME_SAMPLE) ||
+	       READ_ONCE(ns->mode) == POLLNVME_HYBRID;
+}
+
 /* qp.c */
 struct pollnvme_qp *pollnvme_qp_alloc(struct pollnvme_ctrl *ctrl, u16 qid,
 				      u16 depth, int node, bool irq);
@@ -406,29 +449,73 @@ void pollnvme_qp_start(struct pollnvme_qp *qp);
 void pollnvme_qp_stop(struct pollnvme_qp *qp);
 void pollnvme_qp_cancel(struct pollnvme_qp *qp);
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd);
-unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp);
+unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp);
 unsigned int pollnvme_qp_irq(struct pollnvme_qp *qp);
 bool pollnvme_qp_late(struct pollnvme_qp *qp, u64 timeout_ns,
 		      struct pollnvme_cmd *late);
-void pollnvme_qp_finish(struct pollnvme_cmd *cmd);
+void pollnvme_qp_finish_list(struct pollnvme_cmd *cmd);
 bool pollnvme_qp_disown(struct pollnvme_cmd *cmd);
+
+/**
+ * pollnvme_qp_poll() - look for completions and end what is found
+ * @qp: pair
+ *
+ * When another task holds the lock it submits or reaps; if it reaps, it reaps
+ * for us, else the next look finds what is there. Inline: the time of a look
+ * is how late, on average by half, a completion is seen.
+ *
+ * Return: completions taken.
+ */
+static inline unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
+{
+	const struct pollnvme_transport *t = qp->ctrl->transport;
+
+	if (t->drive)
+		t->drive(qp);
+	return pollnvme_queue_cqe_pending(&qp->q) ? pollnvme_qp_reap(qp) : 0;
+}
 
 /* command.c */
 blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 				   struct pollnvme_cmd *cmd,
 				   struct nvme_dsm_range *range);
+blk_status_t pollnvme_cmd_from_rq(struct pollnvme_ns *ns, struct request *rq,
+				  struct pollnvme_cmd *cmd,
+				  struct nvme_dsm_range *range);
 void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd);
-bool pollnvme_cmd_is_simple(const struct pollnvme_cmd *cmd);
 int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd);
 int pollnvme_cmd_map(struct pollnvme_cmd *cmd);
-void pollnvme_cmd_unmap(struct pollnvme_cmd *cmd);
+void pollnvme_cmd_unmap_bio(struct pollnvme_cmd *cmd);
 blk_status_t pollnvme_status_to_blk(u16 status);
 bool pollnvme_status_may_retry(u16 status);
+
+/**
+ * pollnvme_cmd_unmap() - give a command's data back to the CPU
+ * @cmd: command that the controller no longer knows
+ */
+static inline void pollnvme_cmd_unmap(struct pollnvme_cmd *cmd)
+{
+	if (cmd->segments && cmd->qp->ctrl->dma_dev)
+		pollnvme_cmd_unmap_bio(cmd);
+}
+
+/**
+ * pollnvme_qp_finish() - what the owner of a done command does first
+ * @cmd: command that is done
+ */
+static inline void pollnvme_qp_finish(struct pollnvme_cmd *cmd)
+{
+	if (unlikely(cmd->segments > 1))
+		pollnvme_qp_finish_list(cmd);
+	else
+		pollnvme_cmd_unmap(cmd);
+}
 
 /* admin.c */
 int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 		   u32 *result);
 int pollnvme_identify(struct pollnvme_ctrl *ctrl, u8 cns, u32 nsid);
+int pollnvme_get_log(struct pollnvme_ctrl *ctrl, u8 page);
 int pollnvme_set_queue_count(struct pollnvme_ctrl *ctrl, unsigned int *count);
 int pollnvme_create_qp(struct pollnvme_ctrl *ctrl, struct pollnvme_qp *qp);
 void pollnvme_abort(struct pollnvme_ctrl *ctrl,
@@ -443,9 +530,23 @@ void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone);
 void pollnvme_ctrl_shutdown(struct pollnvme_ctrl *ctrl);
 int pollnvme_ctrl_reset(struct pollnvme_ctrl *ctrl);
 void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen);
+void pollnvme_ctrl_pause(struct pollnvme_ctrl *ctrl, bool shutdown);
+int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl);
+
+/* event.c */
+int pollnvme_events_enable(struct pollnvme_ctrl *ctrl);
+void pollnvme_events_start(struct pollnvme_ctrl *ctrl, bool rescan);
+void pollnvme_events_stop(struct pollnvme_ctrl *ctrl);
+void pollnvme_event_work(struct work_struct *work);
+
+/* scan.c */
+int pollnvme_scan(struct pollnvme_ctrl *ctrl);
+int pollnvme_rescan(struct pollnvme_ctrl *ctrl);
 
 /* ns.c */
-void pollnvme_scan(struct pollnvme_ctrl *ctrl);
+void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid);
+bool pollnvme_ns_revalidate(struct pollnvme_ns *ns);
+void pollnvme_ns_remove(struct pollnvme_ns *ns);
 void pollnvme_ns_remove_all(struct pollnvme_ctrl *ctrl);
 void pollnvme_ns_mark_dead(struct pollnvme_ctrl *ctrl);
 
@@ -454,20 +555,47 @@ void pollnvme_submit_bio(struct bio *bio);
 void pollnvme_end(struct bio *bio, blk_status_t status);
 void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio);
 
+/* mq.c */
+struct pollnvme_mq *pollnvme_mq_setup(struct pollnvme_ctrl *ctrl);
+void pollnvme_mq_teardown(struct pollnvme_mq *mq);
+
+/* disks.c */
+const char *pollnvme_disks_show(struct pollnvme_ctrl *ctrl);
+int pollnvme_disks_choose(struct pollnvme_ctrl *ctrl, const char *name);
+
 /* submit.c */
 blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 			     bool nowait);
 
 /* async.c */
 bool pollnvme_has_irqs(const struct pollnvme_ctrl *ctrl);
-bool pollnvme_polls(struct pollnvme_ns *ns, const struct bio *bio);
+bool pollnvme_chooses(struct pollnvme_ns *ns, const struct bio *bio,
+		      unsigned int mode);
 void pollnvme_learn(struct pollnvme_ns *ns, const struct pollnvme_cmd *cmd,
 		    u64 now);
 void pollnvme_async(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 		    bool account, bool nowait);
 void pollnvme_retry_work(struct work_struct *work);
+void pollnvme_watch(struct pollnvme_ctrl *ctrl);
 void pollnvme_watch_work(struct work_struct *work);
-void pollnvme_async_drain(struct pollnvme_ctrl *ctrl);
+void pollnvme_async_drain(struct pollnvme_ns *ns);
+
+/**
+ * pollnvme_polls() - whether to poll for a bio
+ * @ns: namespace
+ * @bio: bio, within the limits
+ *
+ * A bio that asks to be polled for is, in every mode.
+ *
+ * Return: true to poll, false to let an interrupt end it.
+ */
+static inline bool pollnvme_polls(struct pollnvme_ns *ns, const struct bio *bio)
+{
+	unsigned int mode = READ_ONCE(ns->mode);
+
+	return likely(mode == POLLNVME_SYNC) || (bio->bi_opf & REQ_POLLED) ||
+	       pollnvme_chooses(ns, bio, mode);
+}
 
 /* stats.c */
 extern const char * const pollnvme_counter_names[POLLNVME_COUNTERS];
@@ -476,6 +604,21 @@ void pollnvme_debugfs_add(struct pollnvme_ns *ns);
 void pollnvme_debugfs_remove(struct pollnvme_ns *ns);
 void pollnvme_debugfs_init(void);
 void pollnvme_debugfs_exit(void);
+
+/* info.c */
+int pollnvme_ioctl_info(struct pollnvme_ns *ns,
+			struct pollnvme_info __user *user);
+
+/* ioctl.c */
+int pollnvme_ctrl_ioctl(struct pollnvme_ctrl *ctrl, unsigned int cmd,
+			void __user *user);
+
+/* chardev.c */
+int pollnvme_chardev_add(struct pollnvme_ctrl *ctrl);
+void pollnvme_chardev_remove(struct pollnvme_ctrl *ctrl);
+void pollnvme_chardev_gone(struct pollnvme_ctrl *ctrl);
+int pollnvme_chardev_init(void);
+void pollnvme_chardev_exit(void);
 
 /* sysfs.c */
 extern const struct attribute_group *pollnvme_ctrl_groups[];

@@ -5,9 +5,6 @@
  * end early. Up to two pages the pointers are enough, above that the second
  * one points to a list.
  */
-#include <linux/errno.h>
-#include <linux/types.h>
-#include <asm/byteorder.h>
 #include "prp.h"
 
 /**

@@ -6,7 +6,9 @@
 #ifndef POLLNVME_PRP_H
 #define POLLNVME_PRP_H
 
+#include <linux/errno.h>
 #include <linux/types.h>
+#include <asm/byteorder.h>
 
 /*
  * The controller's memory page, CC.MPS = 0. It is 4 KiB whatever PAGE_SIZE
@@ -60,6 +62,28 @@ void pollnvme_prp_begin(struct pollnvme_prp *prp, __le64 *list, u64 list_addr,
 int pollnvme_prp_add(struct pollnvme_prp *prp, u64 addr, u32 len);
 void pollnvme_prp_end(const struct pollnvme_prp *prp, __le64 *prp1,
 		      __le64 *prp2);
+
+/**
+ * pollnvme_prp_single() - the two pointers for one piece within two pages
+ * @addr: bus address, a multiple of 4
+ * @len: bytes, not zero
+ * @prp1: first pointer
+ * @prp2: second pointer: 0, or the second page
+ *
+ * Return: 0, or -EINVAL where two pointers cannot express it.
+ */
+static inline int pollnvme_prp_single(u64 addr, u32 len, __le64 *prp1,
+				      __le64 *prp2)
+{
+	u32 offset = addr & POLLNVME_PAGE_MASK;
+
+	if (!len || (addr & 3) || len > 2 * POLLNVME_PAGE_SIZE - offset)
+		return -EINVAL;
+	*prp1 = cpu_to_le64(addr);
+	*prp2 = len <= POLLNVME_PAGE_SIZE - offset ? 0 :
+		cpu_to_le64(addr - offset + POLLNVME_PAGE_SIZE);
+	return 0;
+}
 
 bool pollnvme_prp_walk_begin(struct pollnvme_prp_walk *walk, u64 prp1,
 			     u64 prp2, u32 len);

@@ -17,6 +17,7 @@
  */
 #include <linux/slab.h>
 #include "pollnvme.h"
+#include "trace.h"
 
 static unsigned long pollnvme_qp_lock(struct pollnvme_qp *qp)
 	__acquires(&qp->lock)
@@ -177,8 +178,8 @@ void pollnvme_qp_stop(struct pollnvme_qp *qp)
 #define POLLNVME_DISOWNED	((struct pollnvme_cmd *)ERR_PTR(-ETIMEDOUT))
 
 /* Ends a command in flight towards its owner, who may be gone right after. */
-static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
-			    u16 status, u64 result)
+static inline void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
+				   u16 status, u64 result)
 {
 	struct pollnvme_cmd *cmd = qp->slots[slot].cmd;
 
@@ -189,6 +190,7 @@ static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
 	}
 	cmd->status = status;
 	cmd->result = result;
+	trace_pollnvme_end(qp, cmd);
 	if (cmd->end)
 		return;		/* the caller calls it, without the lock */
 	/*
@@ -205,20 +207,27 @@ static void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
 	smp_store_release(&cmd->done, true);
 }
 
-/* The bit of the slot that ended, 0 when the controller lied. */
-static u64 pollnvme_qp_complete(struct pollnvme_qp *qp,
-				const struct nvme_completion *cqe)
+static noinline void pollnvme_qp_lied(struct pollnvme_qp *qp, u16 id, u16 qid)
+{
+	if (!qp->lied)
+		dev_err(&qp->ctrl->dev,
+			"queue %u: completion of unknown command %#x of queue %u ignored (said once)\n",
+			qp->q.qid, id, qid);
+	qp->lied = true;
+}
+
+/*
+ * The bit of the slot that ended, 0 when the controller lied. Inline, so that
+ * the entry stays in registers.
+ */
+static __always_inline u64
+pollnvme_qp_complete(struct pollnvme_qp *qp, const struct nvme_completion *cqe)
 {
 	int slot = pollnvme_slot_find(&qp->q, cqe);
 
 	/* A busy slot without a command is not, or no longer, in flight. */
 	if (unlikely(slot < 0 || !qp->slots[slot].cmd)) {
-		if (!qp->lied)
-			dev_err(&qp->ctrl->dev,
-				"queue %u: completion of unknown command %#x of queue %u ignored (said once)\n",
-				qp->q.qid, cqe->command_id,
-				le16_to_cpu(cqe->sq_id));
-		qp->lied = true;
+		pollnvme_qp_lied(qp, cqe->command_id, le16_to_cpu(cqe->sq_id));
 		return 0;
 	}
 	pollnvme_qp_end(qp, slot, le16_to_cpu(cqe->status) >> 1,
@@ -290,19 +299,17 @@ static void pollnvme_qp_push(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 	qp->slots[cmd->slot].cmd = cmd;
 	cmd->start_ns = ktime_get_ns();
 	WRITE_ONCE(qp->rung_ns, cmd->start_ns);
+	trace_pollnvme_start(qp, cmd);
 	qp->ctrl->transport->ring_sq(qp, pollnvme_queue_push(&qp->q, &cmd->c));
 }
 
-static int pollnvme_qp_submit_simple(struct pollnvme_qp *qp,
+/* Sends a command that is mapped without a slot. */
+static int pollnvme_qp_submit_mapped(struct pollnvme_qp *qp,
 				     struct pollnvme_cmd *cmd)
 {
-	int slot, err = pollnvme_cmd_map_simple(cmd);
 	unsigned long flags;
+	int slot;
 
-	if (unlikely(err)) {
-		pollnvme_cmd_unmap(cmd);
-		return err;
-	}
 	flags = pollnvme_qp_lock(qp);
 	slot = pollnvme_qp_get_slot(qp);
 	cmd->slot = slot;
@@ -358,16 +365,27 @@ static int pollnvme_qp_submit_list(struct pollnvme_qp *qp,
  */
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 {
+	int err;
+
 	cmd->qp = qp;
 	cmd->done = false;
 	cmd->segments = 0;
-	if (likely(pollnvme_cmd_is_simple(cmd)))
-		return pollnvme_qp_submit_simple(qp, cmd);
-	return pollnvme_qp_submit_list(qp, cmd);
+	err = pollnvme_cmd_map_simple(cmd);
+	if (likely(!err))
+		return pollnvme_qp_submit_mapped(qp, cmd);
+	if (err > 0)
+		return pollnvme_qp_submit_list(qp, cmd);
+	pollnvme_cmd_unmap(cmd);
+	return err;
 }
 
-/* Out of line: a turn of the polling loop that finds nothing sets up no entry. */
-static noinline unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
+/**
+ * pollnvme_qp_reap() - end what a polled pair's controller has completed
+ * @qp: pair
+ *
+ * Return: completions taken; none where another task holds the lock.
+ */
+unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
 {
 	struct nvme_completion cqe;
 	unsigned int found = 0;
@@ -383,24 +401,6 @@ static noinline unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
 		qp->ctrl->transport->ring_cq(qp, qp->q.cq_head);
 	spin_unlock(&qp->lock);
 	return found;
-}
-
-/**
- * pollnvme_qp_poll() - look for completions and end what is found
- * @qp: pair
- *
- * When another task holds the lock it submits or reaps; if it reaps, it reaps
- * for us, else the next look finds what is there.
- *
- * Return: completions taken.
- */
-unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
-{
-	const struct pollnvme_transport *t = qp->ctrl->transport;
-
-	if (t->drive)
-		t->drive(qp);
-	return pollnvme_queue_cqe_pending(&qp->q) ? pollnvme_qp_reap(qp) : 0;
 }
 
 /**
@@ -464,17 +464,16 @@ bool pollnvme_qp_late(struct pollnvme_qp *qp, u64 timeout_ns,
 }
 
 /**
- * pollnvme_qp_finish() - what the owner of a done command does first
- * @cmd: command that is done
+ * pollnvme_qp_finish_list() - unmap a command that kept its slot, and give it back
+ * @cmd: command of several pieces that is done
+ *
+ * Call pollnvme_qp_finish(), which knows which commands these are.
  */
-void pollnvme_qp_finish(struct pollnvme_cmd *cmd)
+void pollnvme_qp_finish_list(struct pollnvme_cmd *cmd)
 {
 	struct pollnvme_qp *qp = cmd->qp;
-	bool kept = cmd->segments > 1;
 
 	pollnvme_cmd_unmap(cmd);
-	if (!kept)
-		return;
 	spin_lock(&qp->lock);
 	pollnvme_slot_put(&qp->q, cmd->slot);
 	spin_unlock(&qp->lock);

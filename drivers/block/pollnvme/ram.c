@@ -5,7 +5,6 @@
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 #include "ram.h"
 #include "pollnvme_compat.h"
 
@@ -64,6 +63,7 @@ static void pollnvme_ram_enable(struct pollnvme_ram *ram)
 	rq->cq = phys_to_virt(ram->acq);
 	rq->sq_depth = (ram->aqa & 0xfff) + 1;
 	rq->cq_depth = (ram->aqa >> 16 & 0xfff) + 1;
+	ram->event_held = false;
 	spin_unlock_irq(&rq->lock);
 	WRITE_ONCE(ram->csts, NVME_CSTS_RDY);
 }
@@ -72,6 +72,8 @@ static u32 pollnvme_ram_read32(struct pollnvme_ctrl *ctrl, u32 reg)
 {
 	struct pollnvme_ram *ram = to_ram(ctrl);
 
+	if (READ_ONCE(ram->dark))
+		return ~0u;
 	switch (reg) {
 	case NVME_REG_VS:
 		return NVME_VS(1, 4, 0);
@@ -97,9 +99,13 @@ static void pollnvme_ram_write_cc(struct pollnvme_ram *ram, u32 value)
 {
 	u32 changed = ram->cc ^ value;
 
+	if (ram->dark)
+		return;
 	ram->cc = value;
-	if ((value & NVME_CC_SHN_MASK) && (changed & NVME_CC_SHN_MASK))
+	if ((value & NVME_CC_SHN_MASK) && (changed & NVME_CC_SHN_MASK)) {
+		pollnvme_media_flush(ram->media, 0, ram->media->blocks);
 		WRITE_ONCE(ram->csts, ram->csts | NVME_CSTS_SHST_CMPLT);
+	}
 	if (!(changed & NVME_CC_ENABLE))
 		return;
 	if (value & NVME_CC_ENABLE)
@@ -110,10 +116,15 @@ static void pollnvme_ram_write_cc(struct pollnvme_ram *ram, u32 value)
 
 static void pollnvme_ram_write32(struct pollnvme_ctrl *ctrl, u32 reg, u32 value)
 {
-	if (reg == NVME_REG_CC)
-		pollnvme_ram_write_cc(to_ram(ctrl), value);
-	else if (reg == NVME_REG_AQA)
-		to_ram(ctrl)->aqa = value;
+	struct pollnvme_ram *ram = to_ram(ctrl);
+
+	if (reg == NVME_REG_CC) {
+		mutex_lock(&ram->power);
+		pollnvme_ram_write_cc(ram, value);
+		mutex_unlock(&ram->power);
+	} else if (reg == NVME_REG_AQA) {
+		ram->aqa = value;
+	}
 }
 
 static void pollnvme_ram_write64(struct pollnvme_ctrl *ctrl, u32 reg, u64 value)
@@ -167,14 +178,17 @@ static void pollnvme_ram_ring_cq(struct pollnvme_qp *qp, u16 head)
 
 static void pollnvme_ram_halt(struct pollnvme_ctrl *ctrl)
 {
-	pollnvme_ram_disable(to_ram(ctrl));
+	struct pollnvme_ram *ram = to_ram(ctrl);
+
+	mutex_lock(&ram->power);
+	pollnvme_ram_disable(ram);
+	mutex_unlock(&ram->power);
 }
 
 static void pollnvme_ram_release(struct pollnvme_ctrl *ctrl)
 {
 	struct pollnvme_ram *ram = to_ram(ctrl);
 
-	vfree(ram->store);
 	kvfree(ram->queues);
 	kfree(ram);
 }
@@ -195,45 +209,51 @@ static const struct pollnvme_transport pollnvme_ram_transport = {
 	.release	= pollnvme_ram_release,
 };
 
+static void pollnvme_ram_set_model(struct pollnvme_ram *ram,
+				   const struct pollnvme_ram_config *config)
+{
+	bool shaped = config->jitter_ns || config->channels ||
+		      config->bandwidth_mbs;
+
+	WRITE_ONCE(ram->model.latency_ns, config->latency_ns);
+	WRITE_ONCE(ram->model.jitter_ns, config->jitter_ns);
+	WRITE_ONCE(ram->model.channels, config->channels);
+	WRITE_ONCE(ram->model.bandwidth_mbs, config->bandwidth_mbs);
+	WRITE_ONCE(ram->shaped, shaped);
+}
+
 /**
- * pollnvme_ram_create() - make a software controller and its disk
- * @size: bytes, a multiple of the block size
- * @lba_shift: log2 of the block size
- * @queues: I/O queue pairs it grants, at least 1
- * @latency_ns: from doorbell to completion
- *
- * All memory is taken now, so that no write fails later for lack of it.
+ * pollnvme_ram_create() - make a software controller and its disks
+ * @media: its contents, which must outlive it and are as @config says
+ * @config: what it shall be; at least 1 queue pair
  *
  * Return: the controller or an ERR_PTR.
  */
-struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
-					 unsigned int queues, u64 latency_ns)
+struct pollnvme_ram *
+pollnvme_ram_create(struct pollnvme_media *media,
+		    const struct pollnvme_ram_config *config)
 {
+	unsigned int i, queues = config->queues;
 	struct pollnvme_ram *ram;
-	unsigned int i;
 	int err;
 
-	if (size >> PAGE_SHIFT > si_mem_available()) {
-		pr_err("pollnvme: %llu MiB do not fit into the %lu MiB of memory available: choose a smaller size_mb\n",
-		       size >> 20, si_mem_available() >> (20 - PAGE_SHIFT));
-		return ERR_PTR(-ENOMEM);
-	}
 	ram = kzalloc(sizeof(*ram), GFP_KERNEL);
 	if (!ram)
 		return ERR_PTR(-ENOMEM);
-	ram->size = size;
-	ram->lba_shift = lba_shift;
-	ram->latency_ns = latency_ns;
+	mutex_init(&ram->power);
+	ram->media = media;
+	ram->nr_ns = config->namespaces;
+	ram->ns_blocks = div_u64(media->blocks, ram->nr_ns);
+	ram->active = config->active;
+	ram->kind = config->kind;
+	pollnvme_ram_set_model(ram, config);
+	spin_lock_init(&ram->busy_lock);
 	ram->nr_queues = queues;
 	ram->ctrl.max_qps = queues;
 	ram->ctrl.max_irqs = queues;
-	uuid_gen(&ram->uuid);
 	err = -ENOMEM;
 	ram->queues = kvcalloc(queues + 1, sizeof(*ram->queues), GFP_KERNEL);
-	/* Better no disk than a visit of the out-of-memory killer. */
-	ram->store = __vmalloc(size, GFP_KERNEL | __GFP_ZERO |
-			       __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-	if (!ram->queues || !ram->store)
+	if (!ram->queues)
 		goto free;
 	for (i = 0; i <= queues; i++) {
 		struct pollnvme_ram_queue *rq = &ram->queues[i];
@@ -242,6 +262,7 @@ struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 		hrtimer_setup(&rq->timer, pollnvme_ram_timer, CLOCK_MONOTONIC,
 			      HRTIMER_MODE_ABS_PINNED);
 		rq->armed = POLLNVME_RAM_NEVER;
+		prandom_seed_state(&rq->dice, i);
 		pollnvme_ram_queue_clear(rq);
 	}
 	err = pollnvme_ctrl_init(&ram->ctrl, &pollnvme_ram_transport, NULL);
@@ -255,18 +276,56 @@ struct pollnvme_ram *pollnvme_ram_create(u64 size, u8 lba_shift,
 	return ram;
 
 free:
-	vfree(ram->store);
 	kvfree(ram->queues);
 	kfree(ram);
 	return ERR_PTR(err);
 }
 
 /**
- * pollnvme_ram_destroy() - remove a software controller; its contents are lost
+ * pollnvme_ram_change() - change what may change with power on
+ * @ram: controller
+ * @config: what it shall be now; only @active and the model count
+ */
+void pollnvme_ram_change(struct pollnvme_ram *ram,
+			 const struct pollnvme_ram_config *config)
+{
+	struct pollnvme_ram_queue *rq = &ram->queues[0];
+
+	pollnvme_ram_set_model(ram, config);
+	if (ram->active == config->active)
+		return;
+	spin_lock_irq(&rq->lock);
+	WRITE_ONCE(ram->active, config->active);
+	ram->changed = true;
+	/* So that the next look at the admin pair takes the lock. */
+	WRITE_ONCE(rq->next_due, 0);
+	spin_unlock_irq(&rq->lock);
+}
+
+/**
+ * pollnvme_ram_destroy() - remove a software controller; its contents stay
  * @ram: from pollnvme_ram_create()
  */
 void pollnvme_ram_destroy(struct pollnvme_ram *ram)
 {
 	pollnvme_ctrl_remove(&ram->ctrl, false);
+	put_device(&ram->ctrl.dev);
+}
+
+/**
+ * pollnvme_ram_cut() - cut its power, and remove what is left of it
+ * @ram: from pollnvme_ram_create()
+ * @seed: see pollnvme_media_cut()
+ *
+ * What was under way at that moment is carried out or not, and not answered.
+ */
+void pollnvme_ram_cut(struct pollnvme_ram *ram, u32 seed)
+{
+	mutex_lock(&ram->power);
+	WRITE_ONCE(ram->dark, true);
+	pollnvme_ram_disable(ram);
+	mutex_unlock(&ram->power);
+	pollnvme_media_cut(ram->media, seed);
+	pollnvme_ctrl_remove(&ram->ctrl, true);
 	put_device(&ram->ctrl.dev);
 }

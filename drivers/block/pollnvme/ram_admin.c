@@ -17,7 +17,7 @@ static void pollnvme_ram_id_ctrl(struct pollnvme_ram *ram,
 {
 	char serial[21];
 
-	snprintf(serial, sizeof(serial), "%*phN", 10, &ram->uuid);
+	snprintf(serial, sizeof(serial), "%*phN", 10, &ram->media->uuid);
 	pollnvme_ram_pad(id->sn, sizeof(id->sn), serial);
 	pollnvme_ram_pad(id->mn, sizeof(id->mn), "corelane software controller");
 	pollnvme_ram_pad(id->fr, sizeof(id->fr), "1");
@@ -28,28 +28,45 @@ static void pollnvme_ram_id_ctrl(struct pollnvme_ram *ram,
 	id->acl = 3;
 	id->sqes = NVME_NVM_IOSQES << 4 | NVME_NVM_IOSQES;
 	id->cqes = NVME_NVM_IOCQES << 4 | NVME_NVM_IOCQES;
-	id->nn = cpu_to_le32(1);
+	id->oaes = cpu_to_le32(NVME_AEN_CFG_NS_ATTR);
+	id->nn = cpu_to_le32(ram->nr_ns);
 	id->oncs = cpu_to_le16(NVME_CTRL_ONCS_WRITE_ZEROES);
+	id->vwc = ram->media->durable ? NVME_CTRL_VWC_PRESENT : 0;
 	snprintf(id->subnqn, sizeof(id->subnqn),
-		 "nqn.2014-08.org.nvmexpress:uuid:%pU", &ram->uuid);
+		 "nqn.2014-08.org.nvmexpress:uuid:%pU", &ram->media->uuid);
 }
 
 static void pollnvme_ram_id_ns(struct pollnvme_ram *ram, struct nvme_id_ns *id)
 {
-	id->nsze = cpu_to_le64(ram->size >> ram->lba_shift);
+	id->nsze = cpu_to_le64(ram->ns_blocks);
 	id->ncap = id->nsze;
 	id->nuse = id->nsze;
-	id->lbaf[0].ds = ram->lba_shift;
+	id->lbaf[0].ds = ram->media->lba_shift;
+	if (ram->kind == POLLNVME_KIND_METADATA)
+		id->lbaf[0].ms = cpu_to_le16(8);
 }
 
-static void pollnvme_ram_id_descs(struct pollnvme_ram *ram, u8 *page)
+static void pollnvme_ram_id_descs(struct pollnvme_ram *ram, u32 nsid, u8 *page)
 {
 	page[0] = NVME_NIDT_UUID;
 	page[1] = NVME_NIDT_UUID_LEN;
-	memcpy(page + 4, &ram->uuid, sizeof(ram->uuid));
+	memcpy(page + 4, &ram->media->uuid, sizeof(ram->media->uuid));
+	/* One of its own for each, and of the first that of the contents. */
+	page[4 + 15] ^= nsid - 1;
 	page[20] = NVME_NIDT_CSI;
 	page[21] = NVME_NIDT_CSI_LEN;
-	page[24] = NVME_CSI_NVM;
+	page[24] = ram->kind == POLLNVME_KIND_ZONED ? NVME_CSI_ZNS :
+						      NVME_CSI_NVM;
+}
+
+static void pollnvme_ram_id_list(struct pollnvme_ram *ram, u32 prev,
+				 __le32 *list)
+{
+	u32 nsid;
+
+	for (nsid = 1; nsid <= ram->nr_ns; nsid++)
+		if (nsid > prev && pollnvme_ram_is_active(ram, nsid))
+			*list++ = cpu_to_le32(nsid);
 }
 
 static u16 pollnvme_ram_identify(struct pollnvme_ram *ram,
@@ -68,19 +85,33 @@ static u16 pollnvme_ram_identify(struct pollnvme_ram *ram,
 		pollnvme_ram_id_ctrl(ram, page);
 		return NVME_SC_SUCCESS;
 	case NVME_ID_CNS_NS_ACTIVE_LIST:
-		if (nsid < 1)
-			*(__le32 *)page = cpu_to_le32(1);
+		pollnvme_ram_id_list(ram, nsid, page);
 		return NVME_SC_SUCCESS;
 	case NVME_ID_CNS_NS:
-		if (nsid != 1)
-			return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
-		pollnvme_ram_id_ns(ram, page);
-		return NVME_SC_SUCCESS;
 	case NVME_ID_CNS_NS_DESC_LIST:
-		if (nsid != 1)
+		if (!nsid || nsid > ram->nr_ns)
 			return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
-		pollnvme_ram_id_descs(ram, page);
+		if (!pollnvme_ram_is_active(ram, nsid))
+			return NVME_SC_SUCCESS;	/* all zeroes */
+		if (c->identify.cns == NVME_ID_CNS_NS)
+			pollnvme_ram_id_ns(ram, page);
+		else
+			pollnvme_ram_id_descs(ram, nsid, page);
 		return NVME_SC_SUCCESS;
+	default:
+		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+	}
+}
+
+static u16 pollnvme_ram_set_features(struct pollnvme_ram *ram,
+				     const struct nvme_command *c, u32 *result)
+{
+	switch (le32_to_cpu(c->features.fid)) {
+	case NVME_FEAT_NUM_QUEUES:
+		*result = (ram->nr_queues - 1) * 0x10001u;
+		return NVME_SC_SUCCESS;
+	case NVME_FEAT_ASYNC_EVENT:
+		return NVME_SC_SUCCESS;	/* there is one kind of event */
 	default:
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}
@@ -161,10 +192,13 @@ u16 pollnvme_ram_admin(struct pollnvme_ram *ram, const struct nvme_command *c,
 	case nvme_admin_identify:
 		return pollnvme_ram_identify(ram, c);
 	case nvme_admin_set_features:
-		if (le32_to_cpu(c->features.fid) != NVME_FEAT_NUM_QUEUES)
-			return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
-		*result = (ram->nr_queues - 1) * 0x10001u;
-		return NVME_SC_SUCCESS;
+		return pollnvme_ram_set_features(ram, c, result);
+	case nvme_admin_get_features:
+		return pollnvme_ram_get_features(ram, c, result);
+	case nvme_admin_get_log_page:
+		return pollnvme_ram_get_log(ram, c);
+	case nvme_admin_async_event:
+		return NVME_SC_ASYNC_LIMIT | NVME_STATUS_DNR;
 	case nvme_admin_create_cq:
 		return pollnvme_ram_create_queue(ram,
 						 le16_to_cpu(c->create_cq.cqid),

@@ -12,19 +12,18 @@
  * struct pollnvme_config - a directory in configfs
  * @item: the directory
  * @lock: guards the rest
- * @size_mb: size in MiB
  * @blocksize: block size in bytes, 512 or 4096
- * @queues: most I/O queue pairs; 0: two per possible CPU
- * @latency_ns: from doorbell to completion
+ * @made: what else the controller is made from; @queues may be 0: two per
+ *	possible CPU
+ * @media: what the controller keeps; NULL before power was on
  * @ram: the controller while power is on
  */
 struct pollnvme_config {
 	struct config_item item;
 	struct mutex lock;	/* all below */
-	u32 size_mb;
 	u32 blocksize;
-	u32 queues;
-	u32 latency_ns;
+	struct pollnvme_ram_config made;
+	struct pollnvme_media *media;
 	struct pollnvme_ram *ram;
 };
 
@@ -52,57 +51,87 @@ static ssize_t pollnvme_config_set(struct pollnvme_config *config, u32 *field,
 	else
 		WRITE_ONCE(*field, value);
 	if (config->ram)
-		WRITE_ONCE(config->ram->latency_ns, config->latency_ns);
+		pollnvme_ram_change(config->ram, &config->made);
 	mutex_unlock(&config->lock);
 	return ret;
 }
 
-static ssize_t pollnvme_config_size_mb_show(struct config_item *item,
-					    char *page)
-{
-	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->size_mb));
+/* A plain attribute, its bounds, and whether it may change with power on. */
+#define POLLNVME_CONFIG_ATTR(name, low, high, live)			\
+static u32 *pollnvme_config_##name(struct pollnvme_config *config)	\
+{									\
+	return &config->made.name;					\
+}									\
+									\
+static ssize_t pollnvme_config_##name##_show(struct config_item *item,	\
+					     char *page)		\
+{									\
+	u32 *field = pollnvme_config_##name(to_config(item));		\
+									\
+	return sysfs_emit(page, "%u\n", READ_ONCE(*field));		\
+}									\
+									\
+static ssize_t pollnvme_config_##name##_store(struct config_item *item,	\
+					      const char *page,		\
+					      size_t count)		\
+{									\
+	struct pollnvme_config *config = to_config(item);		\
+									\
+	return pollnvme_config_set(config,				\
+				   pollnvme_config_##name(config),	\
+				   page, count, low, high, live);	\
 }
 
-static ssize_t pollnvme_config_size_mb_store(struct config_item *item,
-					     const char *page, size_t count)
-{
-	struct pollnvme_config *config = to_config(item);
-
-	return pollnvme_config_set(config, &config->size_mb, page, count,
-				   1, 1u << 24, false);
-}
+POLLNVME_CONFIG_ATTR(size_mb, 1, 1u << 24, false)
 CONFIGFS_ATTR(pollnvme_config_, size_mb);
-
-static ssize_t pollnvme_config_queues_show(struct config_item *item, char *page)
-{
-	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->queues));
-}
-
-static ssize_t pollnvme_config_queues_store(struct config_item *item,
-					    const char *page, size_t count)
-{
-	struct pollnvme_config *config = to_config(item);
-
-	return pollnvme_config_set(config, &config->queues, page, count,
-				   0, 4096, false);
-}
+POLLNVME_CONFIG_ATTR(queues, 0, 4096, false)
 CONFIGFS_ATTR(pollnvme_config_, queues);
+POLLNVME_CONFIG_ATTR(cache, 0, 1, false)
+CONFIGFS_ATTR(pollnvme_config_, cache);
+POLLNVME_CONFIG_ATTR(namespaces, 1, POLLNVME_RAM_NAMESPACES, false)
+CONFIGFS_ATTR(pollnvme_config_, namespaces);
+POLLNVME_CONFIG_ATTR(active, 0, BIT(POLLNVME_RAM_NAMESPACES) - 1, true)
+CONFIGFS_ATTR(pollnvme_config_, active);
+POLLNVME_CONFIG_ATTR(latency_ns, 0, U32_MAX, true)
+CONFIGFS_ATTR(pollnvme_config_, latency_ns);
+POLLNVME_CONFIG_ATTR(jitter_ns, 0, U32_MAX, true)
+CONFIGFS_ATTR(pollnvme_config_, jitter_ns);
+POLLNVME_CONFIG_ATTR(channels, 0, POLLNVME_MODEL_CHANNELS, true)
+CONFIGFS_ATTR(pollnvme_config_, channels);
+POLLNVME_CONFIG_ATTR(bandwidth_mbs, 0, 1000000, true)
+CONFIGFS_ATTR(pollnvme_config_, bandwidth_mbs);
 
-static ssize_t pollnvme_config_latency_ns_show(struct config_item *item,
-					       char *page)
+static const char * const pollnvme_kind_names[POLLNVME_KINDS] = {
+	[POLLNVME_KIND_PLAIN]		= "plain",
+	[POLLNVME_KIND_METADATA]	= "metadata",
+	[POLLNVME_KIND_ZONED]		= "zoned",
+};
+
+static ssize_t pollnvme_config_kind_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%u\n", READ_ONCE(to_config(item)->latency_ns));
+	u32 kind = READ_ONCE(to_config(item)->made.kind);
+
+	return sysfs_emit(page, "%s\n", pollnvme_kind_names[kind]);
 }
 
-static ssize_t pollnvme_config_latency_ns_store(struct config_item *item,
-						const char *page, size_t count)
+static ssize_t pollnvme_config_kind_store(struct config_item *item,
+					  const char *page, size_t count)
 {
 	struct pollnvme_config *config = to_config(item);
+	int kind = sysfs_match_string(pollnvme_kind_names, page);
+	ssize_t ret = count;
 
-	return pollnvme_config_set(config, &config->latency_ns, page, count,
-				   0, U32_MAX, true);
+	if (kind < 0)
+		return kind;
+	mutex_lock(&config->lock);
+	if (config->ram)
+		ret = -EBUSY;
+	else
+		WRITE_ONCE(config->made.kind, kind);
+	mutex_unlock(&config->lock);
+	return ret;
 }
-CONFIGFS_ATTR(pollnvme_config_, latency_ns);
+CONFIGFS_ATTR(pollnvme_config_, kind);
 
 static ssize_t pollnvme_config_blocksize_show(struct config_item *item,
 					      char *page)
@@ -184,18 +213,40 @@ static ssize_t pollnvme_config_fault_store(struct config_item *item,
 }
 CONFIGFS_ATTR(pollnvme_config_, fault);
 
+/* The contents of the last time, unless they would not fit any more. */
+static int pollnvme_config_get_media(struct pollnvme_config *config)
+{
+	u64 size = (u64)config->made.size_mb << 20;
+	struct pollnvme_media *media = config->media;
+	u8 shift = ilog2(config->blocksize);
+
+	if (media && media->size == size && media->lba_shift == shift &&
+	    !media->durable == !config->made.cache)
+		return 0;
+	config->media = NULL;
+	pollnvme_media_free(media);
+	media = pollnvme_media_alloc(size, shift, config->made.cache);
+	if (IS_ERR(media))
+		return PTR_ERR(media);
+	config->media = media;
+	return 0;
+}
+
 static int pollnvme_config_power_on(struct pollnvme_config *config)
 {
 	/* A polled pair and one with interrupts per CPU. */
 	unsigned int most = 2 * num_possible_cpus();
+	struct pollnvme_ram_config made = config->made;
 	struct pollnvme_ram *ram;
+	int err;
 
 	if (config->ram)
 		return 0;
-	ram = pollnvme_ram_create((u64)config->size_mb << 20,
-				  ilog2(config->blocksize),
-				  min(config->queues ?: most, most),
-				  config->latency_ns);
+	err = pollnvme_config_get_media(config);
+	if (err)
+		return err;
+	made.queues = min(made.queues ?: most, most);
+	ram = pollnvme_ram_create(config->media, &made);
 	if (IS_ERR(ram))
 		return PTR_ERR(ram);
 	config->ram = ram;
@@ -233,6 +284,27 @@ static ssize_t pollnvme_config_power_store(struct config_item *item,
 }
 CONFIGFS_ATTR(pollnvme_config_, power);
 
+static ssize_t pollnvme_config_cut_store(struct config_item *item,
+					 const char *page, size_t count)
+{
+	struct pollnvme_config *config = to_config(item);
+	ssize_t ret = -ENODEV;
+	u32 seed;
+	int err = kstrtou32(page, 0, &seed);
+
+	if (err)
+		return err;
+	mutex_lock(&config->lock);
+	if (config->ram) {
+		pollnvme_ram_cut(config->ram, seed);
+		config->ram = NULL;
+		ret = count;
+	}
+	mutex_unlock(&config->lock);
+	return ret;
+}
+CONFIGFS_ATTR_WO(pollnvme_config_, cut);
+
 static ssize_t pollnvme_config_controller_show(struct config_item *item,
 					       char *page)
 {
@@ -252,16 +324,27 @@ static struct configfs_attribute *pollnvme_config_attrs[] = {
 	&pollnvme_config_attr_size_mb,
 	&pollnvme_config_attr_blocksize,
 	&pollnvme_config_attr_queues,
+	&pollnvme_config_attr_cache,
+	&pollnvme_config_attr_namespaces,
+	&pollnvme_config_attr_active,
+	&pollnvme_config_attr_kind,
 	&pollnvme_config_attr_latency_ns,
+	&pollnvme_config_attr_jitter_ns,
+	&pollnvme_config_attr_channels,
+	&pollnvme_config_attr_bandwidth_mbs,
 	&pollnvme_config_attr_fault,
 	&pollnvme_config_attr_power,
+	&pollnvme_config_attr_cut,
 	&pollnvme_config_attr_controller,
 	NULL
 };
 
 static void pollnvme_config_release(struct config_item *item)
 {
-	kfree(to_config(item));
+	struct pollnvme_config *config = to_config(item);
+
+	pollnvme_media_free(config->media);
+	kfree(config);
 }
 
 static struct configfs_item_operations pollnvme_config_item_ops = {
@@ -282,9 +365,11 @@ static struct config_item *pollnvme_config_make(struct config_group *group,
 	if (!config)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&config->lock);
-	config->size_mb = 256;
+	config->made.size_mb = 256;
 	config->blocksize = 512;
-	config->latency_ns = POLLNVME_RAM_LATENCY_NS;
+	config->made.namespaces = 1;
+	config->made.active = 1;
+	config->made.latency_ns = POLLNVME_RAM_LATENCY_NS;
 	config_item_init_type_name(&config->item, name, &pollnvme_config_type);
 	return &config->item;
 }

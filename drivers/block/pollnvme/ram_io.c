@@ -46,37 +46,59 @@ static u16 pollnvme_ram_copy(struct pollnvme_ram *ram,
 			return NVME_SC_DATA_XFER_ERROR;
 		mem = kmap_local_page(pfn_to_page(PHYS_PFN(addr)));
 		if (write)
-			pollnvme_ram_move(ram->store + pos, mem + offset, here);
+			pollnvme_ram_move(ram->media->store + pos, mem + offset, here);
 		else
-			pollnvme_ram_move(mem + offset, ram->store + pos, here);
+			pollnvme_ram_move(mem + offset, ram->media->store + pos, here);
 		kunmap_local(mem);
 		pos += here;
 	}
 	return more < 0 ? NVME_SC_PRP_INVALID_OFFSET : NVME_SC_SUCCESS;
 }
 
-static u16 pollnvme_ram_rw(struct pollnvme_ram *ram,
-			   const struct nvme_command *c)
+static u16 pollnvme_ram_move_all(struct pollnvme_ram *ram,
+				 const struct nvme_command *c, u64 lba, u32 blocks)
 {
-	u64 lba = le64_to_cpu(c->rw.slba), total = ram->size >> ram->lba_shift;
-	u32 blocks = le16_to_cpu(c->rw.length) + 1;
-	u64 len = (u64)blocks << ram->lba_shift;
+	struct pollnvme_media *media = ram->media;
+	u64 pos = lba << media->lba_shift, len = (u64)blocks << media->lba_shift;
 
-	if (lba >= total || blocks > total - lba)
-		return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
 	if (c->rw.opcode == nvme_cmd_write_zeroes) {
-		memset(ram->store + (lba << ram->lba_shift), 0, len);
+		memset(media->store + pos, 0, len);
 		return NVME_SC_SUCCESS;
 	}
 	if (len > POLLNVME_MAX_BYTES)
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
-	return pollnvme_ram_copy(ram, c, lba << ram->lba_shift, len);
+	return pollnvme_ram_copy(ram, c, pos, len);
+}
+
+static u16 pollnvme_ram_rw(struct pollnvme_ram *ram,
+			   const struct nvme_command *c)
+{
+	struct pollnvme_media *media = ram->media;
+	u32 blocks = le16_to_cpu(c->rw.length) + 1;
+	u64 lba = le64_to_cpu(c->rw.slba);
+	u16 status;
+
+	/* Of an active namespace: pollnvme_ram_command() has looked. */
+	if (lba >= ram->ns_blocks || blocks > ram->ns_blocks - lba)
+		return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
+	lba += (le32_to_cpu(c->rw.nsid) - 1) * ram->ns_blocks;
+	if (c->rw.opcode == nvme_cmd_read || !media->durable)
+		return pollnvme_ram_move_all(ram, c, lba, blocks);
+
+	read_lock(&media->lock);
+	status = pollnvme_ram_move_all(ram, c, lba, blocks);
+	/* A write that failed half way wrote that half. */
+	pollnvme_media_wrote(media, lba, blocks);
+	read_unlock(&media->lock);
+	if (c->rw.control & cpu_to_le16(NVME_RW_FUA))
+		pollnvme_media_flush(media, lba, blocks);
+	return status;
 }
 
 static u16 pollnvme_ram_command(struct pollnvme_ram *ram,
 				const struct nvme_command *c)
 {
-	if (le32_to_cpu(c->common.nsid) != 1)
+	if (!pollnvme_ram_is_active(ram, le32_to_cpu(c->common.nsid)))
 		return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
 	switch (c->common.opcode) {
 	case nvme_cmd_read:
@@ -84,7 +106,8 @@ static u16 pollnvme_ram_command(struct pollnvme_ram *ram,
 	case nvme_cmd_write_zeroes:
 		return pollnvme_ram_rw(ram, c);
 	case nvme_cmd_flush:
-		return NVME_SC_SUCCESS;	/* nothing is cached */
+		pollnvme_media_flush(ram->media, 0, ram->media->blocks);
+		return NVME_SC_SUCCESS;
 	default:
 		return NVME_SC_INVALID_OPCODE | NVME_STATUS_DNR;
 	}
@@ -119,7 +142,24 @@ static void pollnvme_ram_post(struct pollnvme_ram_queue *rq, u16 qid, u16 cid,
 	}
 }
 
-/* Admin commands are answered at once, and by the book: under the lock. */
+/* Says that the namespaces changed, if anybody asked; the lock is held. */
+static void pollnvme_ram_event(struct pollnvme_ram *ram,
+			       struct pollnvme_ram_queue *rq)
+{
+	/* Disabled it has no queue, but may still have the request. */
+	if (!rq->cq || !ram->event_held || !ram->changed ||
+	    pollnvme_ram_cq_full(rq))
+		return;
+	ram->event_held = false;
+	pollnvme_ram_post(rq, 0, ram->event_cid, NVME_SC_SUCCESS,
+			  NVME_AER_NOTICE | NVME_AER_NOTICE_NS_CHANGED << 8 |
+			  NVME_LOG_CHANGED_NS << 16);
+}
+
+/*
+ * Admin commands are answered at once, and by the book: under the lock. The
+ * request for an event waits for one.
+ */
 static void pollnvme_ram_answer(struct pollnvme_ram *ram,
 				struct pollnvme_ram_queue *rq)
 {
@@ -129,6 +169,11 @@ static void pollnvme_ram_answer(struct pollnvme_ram *ram,
 
 	c = rq->sq[rq->sq_head];
 	WRITE_ONCE(rq->sq_head, (rq->sq_head + 1) % rq->sq_depth);
+	if (c.common.opcode == nvme_admin_async_event && !ram->event_held) {
+		ram->event_held = true;
+		ram->event_cid = c.common.command_id;
+		return;
+	}
 	status = pollnvme_ram_admin(ram, &c, &result);
 	pollnvme_ram_post(rq, 0, c.common.command_id, status, result);
 }
@@ -153,21 +198,62 @@ static unsigned int pollnvme_ram_fault(struct pollnvme_ram *ram)
 	return READ_ONCE(ram->fault);
 }
 
+/*
+ * When a command completes that waits for more than a latency; the pair's lock
+ * is held. Not inlined: the usual command needs none of its registers.
+ */
+static noinline u64 pollnvme_ram_model(struct pollnvme_ram *ram,
+				       struct pollnvme_ram_queue *rq,
+				       const struct nvme_command *c)
+{
+	struct pollnvme_model model = {
+		.latency_ns = READ_ONCE(ram->model.latency_ns),
+		.jitter_ns = READ_ONCE(ram->model.jitter_ns),
+		.channels = READ_ONCE(ram->model.channels),
+		.bandwidth_mbs = READ_ONCE(ram->model.bandwidth_mbs),
+	};
+	u64 due, start = READ_ONCE(rq->qp->rung_ns), pos = 0;
+	u32 chance = prandom_u32_state(&rq->dice), len = 0;
+
+	if (!model.channels && !model.bandwidth_mbs)
+		return pollnvme_model_due(&model, NULL, start, pos, len, chance);
+	if (c->common.opcode == nvme_cmd_read ||
+	    c->common.opcode == nvme_cmd_write) {
+		pos = le64_to_cpu(c->rw.slba) << ram->media->lba_shift;
+		len = (le16_to_cpu(c->rw.length) + 1) << ram->media->lba_shift;
+	}
+	spin_lock(&ram->busy_lock);
+	due = pollnvme_model_due(&model, &ram->busy, start, pos, len, chance);
+	spin_unlock(&ram->busy_lock);
+	return due;
+}
+
+/* When a command completes; the pair's lock is held. */
+static u64 pollnvme_ram_due(struct pollnvme_ram *ram,
+			    struct pollnvme_ram_queue *rq,
+			    const struct nvme_command *c)
+{
+	if (unlikely(READ_ONCE(ram->shaped)))
+		return pollnvme_ram_model(ram, rq, c);
+	/* The latency counts from the doorbell, whenever we come to look. */
+	return READ_ONCE(rq->qp->rung_ns) + READ_ONCE(ram->model.latency_ns);
+}
+
 /* Fetches a command and carries it out; the lock is held, but not meanwhile. */
 static void pollnvme_ram_fly(struct pollnvme_ram *ram,
 			     struct pollnvme_ram_queue *rq, unsigned long *flags)
 	__must_hold(&rq->lock)
 {
-	/* The latency counts from the doorbell, whenever we come to look. */
-	u64 due = READ_ONCE(rq->qp->rung_ns) + READ_ONCE(ram->latency_ns);
 	unsigned int n = __ffs64(~rq->flying);
 	struct pollnvme_ram_flight *flight = &rq->flight[n];
 	unsigned int fault = pollnvme_ram_fault(ram);
 	struct nvme_command c;
 	u16 status;
+	u64 due;
 
 	c = rq->sq[rq->sq_head];
 	WRITE_ONCE(rq->sq_head, (rq->sq_head + 1) % rq->sq_depth);
+	due = pollnvme_ram_due(ram, rq, &c);
 	rq->flying |= 1ull << n;
 	flight->cid = c.common.command_id;
 	flight->due = POLLNVME_RAM_NEVER;
@@ -216,9 +302,9 @@ static void pollnvme_ram_lie(struct pollnvme_ram_queue *rq,
 	pollnvme_ram_post(rq, qid, cid, flight->status, 0);
 }
 
-static void pollnvme_ram_post_due(struct pollnvme_ram_queue *rq)
+static void pollnvme_ram_post_due(struct pollnvme_ram_queue *rq, u64 now)
 {
-	u64 now = ktime_get_ns(), next = POLLNVME_RAM_NEVER;
+	u64 next = POLLNVME_RAM_NEVER;
 	u64 left = rq->flying;
 
 	while (rq->cq && left) {
@@ -230,10 +316,12 @@ static void pollnvme_ram_post_due(struct pollnvme_ram_queue *rq)
 			next = min(next, flight->due);
 			continue;
 		}
-		pollnvme_ram_lie(rq, flight);
-		if (pollnvme_ram_cq_full(rq)) {
-			next = 0;	/* the lie took the last entry */
-			continue;
+		if (unlikely(flight->fault != POLLNVME_FAULT_NONE)) {
+			pollnvme_ram_lie(rq, flight);
+			if (pollnvme_ram_cq_full(rq)) {
+				next = 0;	/* the lie took the last entry */
+				continue;
+			}
 		}
 		pollnvme_ram_post(rq, rq->qp->q.qid, flight->cid,
 				  flight->status, 0);
@@ -271,7 +359,7 @@ enum hrtimer_restart pollnvme_ram_timer(struct hrtimer *timer)
 
 	spin_lock_irqsave(&rq->lock, flags);
 	rq->armed = POLLNVME_RAM_NEVER;
-	pollnvme_ram_post_due(rq);
+	pollnvme_ram_post_due(rq, ktime_get_ns());
 	spin_unlock_irqrestore(&rq->lock, flags);
 
 	pollnvme_qp_irq(rq->qp);
@@ -283,23 +371,14 @@ enum hrtimer_restart pollnvme_ram_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/**
- * pollnvme_ram_drive() - let the controller work on a queue pair
- * @qp: pair that is polled, or whose doorbell was rung
- *
- * Context: process.
- */
-void pollnvme_ram_drive(struct pollnvme_qp *qp)
+/* Out of line: a look that finds no work sets up no entry. */
+static noinline void pollnvme_ram_work(struct pollnvme_qp *qp, u64 now)
 {
 	struct pollnvme_ram *ram = to_ram(qp->ctrl);
 	struct pollnvme_ram_queue *rq = qp->hw;
 	unsigned int n = POLLNVME_QUEUE_DEPTH;
 	unsigned long flags;
 
-	/* Hints, so that a spinner writes no line while there is no work. */
-	if (READ_ONCE(rq->sq_db) == READ_ONCE(rq->sq_head) &&
-	    ktime_get_ns() < READ_ONCE(rq->next_due))
-		return;
 	spin_lock_irqsave(&rq->lock, flags);
 	/* Bounded: whoever rings the doorbell comes here, too. */
 	while (n-- && pollnvme_ram_wanted(ram, rq)) {
@@ -308,9 +387,28 @@ void pollnvme_ram_drive(struct pollnvme_qp *qp)
 		else if (!pollnvme_ram_cq_full(rq))
 			pollnvme_ram_answer(ram, rq);
 	}
+	if (unlikely(!qp->q.qid))
+		pollnvme_ram_event(ram, rq);
 	if (rq->irq)
 		pollnvme_ram_arm(rq);
 	else
-		pollnvme_ram_post_due(rq);
+		pollnvme_ram_post_due(rq, now);
 	spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+/**
+ * pollnvme_ram_drive() - let the controller work on a queue pair
+ * @qp: pair that is polled, or whose doorbell was rung
+ *
+ * Context: process.
+ */
+void pollnvme_ram_drive(struct pollnvme_qp *qp)
+{
+	struct pollnvme_ram_queue *rq = qp->hw;
+	u64 now = ktime_get_ns();
+
+	/* Hints, so that a spinner writes no line while there is no work. */
+	if (READ_ONCE(rq->sq_db) != READ_ONCE(rq->sq_head) ||
+	    now >= READ_ONCE(rq->next_due))
+		pollnvme_ram_work(qp, now);
 }

@@ -50,33 +50,23 @@ static struct pollnvme_qp *pollnvme_here(const struct pollnvme_ctrl *ctrl,
 	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
 }
 
-/**
- * pollnvme_submit() - send a command through the pair of this CPU
- * @ns: namespace
- * @cmd: command; with @end through a pair with interrupts, and then the
- *	caller's copy is no longer needed
- * @nowait: wait neither for a slot nor for memory nor for a reset
- *
- * Return: BLK_STS_OK, BLK_STS_AGAIN when it would have to wait, or an error.
- *
- * Context: process; may sleep.
- */
-blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
-			     bool nowait)
+/* Not at the first try: waits as long as @nowait and the outcome allow. */
+static blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
+					  struct pollnvme_cmd *cmd, bool nowait,
+					  int err)
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
-	struct pollnvme_qp *qp;
 	unsigned int turn = 0, tries = 0;
 
 	for (;;) {
-		qp = pollnvme_here(ctrl, cmd);
-		switch (pollnvme_qp_submit(qp, cmd)) {
+		switch (err) {
 		case 0:
 			return BLK_STS_OK;
 		case -EBUSY:
 			if (nowait)
 				return BLK_STS_AGAIN;
-			pollnvme_wait_slot(ns, qp, turn++);
+			/* The pair that was full, not where we are by now. */
+			pollnvme_wait_slot(ns, cmd->qp, turn++);
 			break;
 		case -ESHUTDOWN:
 			if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
@@ -98,5 +88,27 @@ blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 		default:
 			return BLK_STS_IOERR;
 		}
+		err = pollnvme_qp_submit(pollnvme_here(ctrl, cmd), cmd);
 	}
+}
+
+/**
+ * pollnvme_submit() - send a command through the pair of this CPU
+ * @ns: namespace
+ * @cmd: command; with @end through a pair with interrupts, and then the
+ *	caller's copy is no longer needed
+ * @nowait: wait neither for a slot nor for memory nor for a reset
+ *
+ * Return: BLK_STS_OK, BLK_STS_AGAIN when it would have to wait, or an error.
+ *
+ * Context: process; may sleep.
+ */
+blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
+			     bool nowait)
+{
+	int err = pollnvme_qp_submit(pollnvme_here(ns->ctrl, cmd), cmd);
+
+	if (likely(!err))
+		return BLK_STS_OK;
+	return pollnvme_submit_again(ns, cmd, nowait, err);
 }

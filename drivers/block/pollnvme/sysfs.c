@@ -84,6 +84,27 @@ static ssize_t reset_controller_store(struct device *dev,
 }
 static DEVICE_ATTR_WO(reset_controller);
 
+POLLNVME_CTRL_SHOW(disks, "%s", pollnvme_disks_show(ctrl))
+
+static ssize_t disks_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	int err = pollnvme_disks_choose(dev_get_drvdata(dev), buf);
+
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(disks);
+
+static ssize_t rescan_controller_store(struct device *dev,
+				       struct device_attribute *attr,
+				       const char *buf, size_t count)
+{
+	int err = pollnvme_rescan(dev_get_drvdata(dev));
+
+	return err ?: count;
+}
+static DEVICE_ATTR_WO(rescan_controller);
+
 static struct attribute *pollnvme_ctrl_attrs[] = {
 	&dev_attr_model.attr,
 	&dev_attr_serial.attr,
@@ -92,9 +113,11 @@ static struct attribute *pollnvme_ctrl_attrs[] = {
 	&dev_attr_transport.attr,
 	&dev_attr_queue_count.attr,
 	&dev_attr_state.attr,
+	&dev_attr_disks.attr,
 	&dev_attr_spin_limit_us.attr,
 	&dev_attr_io_timeout_ms.attr,
 	&dev_attr_reset_controller.attr,
+	&dev_attr_rescan_controller.attr,
 	NULL
 };
 
@@ -123,6 +146,7 @@ static const char * const pollnvme_mode_names[POLLNVME_MODES] = {
 	[POLLNVME_SYNC]		= "sync",
 	[POLLNVME_ASYNC]	= "async",
 	[POLLNVME_HYBRID]	= "hybrid",
+	[POLLNVME_MQ]		= "mq",
 };
 
 static ssize_t mode_show(struct device *dev, struct device_attribute *attr,
@@ -141,6 +165,10 @@ static ssize_t mode_store(struct device *dev, struct device_attribute *attr,
 
 	if (mode < 0)
 		return mode;
+	/* What kind of disk it is, its controller's "disks" says. */
+	if (mode != ns->mode &&
+	    (mode == POLLNVME_MQ || ns->mode == POLLNVME_MQ))
+		return -EOPNOTSUPP;
 	if (mode != POLLNVME_SYNC && !pollnvme_has_irqs(ns->ctrl))
 		return -EOPNOTSUPP;
 	WRITE_ONCE(ns->mode, mode);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which commands from user space are let through.
+ *
+ * A controller moves as many bytes as the command says, wherever its pointers
+ * lead. So memory shorter than that is refused wherever the command tells; a
+ * command that does not tell has one page at least (see ioctl.c), the most
+ * that NVMe's own commands of that kind move.
+ */
+#include <linux/errno.h>
+#include <linux/nvme.h>
+#include <linux/types.h>
+#include "passthru.h"
+
+/* NVMe 2.0, 7.3: not in every kernel's header. */
+#define POLLNVME_IO_MGMT_RECV	0x12
+
+/*
+ * Queues, events and doorbells are the driver's own, and a namespace does not
+ * change its format under its disk.
+ */
+static bool pollnvme_refused(const struct pollnvme_ask_cmd *ask)
+{
+	if (!ask->admin)
+		return false;
+	switch (ask->opcode) {
+	case nvme_admin_delete_sq:
+	case nvme_admin_create_sq:
+	case nvme_admin_delete_cq:
+	case nvme_admin_create_cq:
+	case nvme_admin_async_event:
+	case nvme_admin_dbbuf:
+	case nvme_admin_format_nvm:
+	case nvme_admin_ns_mgmt:
+	case nvme_admin_ns_attach:
+	case nvme_fabrics_command:
+		return true;
+	case nvme_admin_set_features:
+		/* Memory lent for good would have to be ours. */
+		return (ask->cdw10 & 0xff) == NVME_FEAT_HOST_MEM_BUF;
+	default:
+		return false;
+	}
+}
+
+static u64 pollnvme_admin_bytes(const struct pollnvme_ask_cmd *ask)
+{
+	switch (ask->opcode) {
+	case nvme_admin_identify:
+		return 4096;
+	case nvme_admin_get_log_page:
+		return ((u64)(ask->cdw10 >> 16 | ask->cdw11 << 16) + 1) * 4;
+	case nvme_admin_download_fw:
+	case nvme_admin_directive_send:
+	case nvme_admin_directive_recv:
+		return ((u64)ask->cdw10 + 1) * 4;
+	case nvme_admin_get_lba_status:
+		return ((u64)ask->cdw12 + 1) * 4;
+	case nvme_admin_security_send:
+	case nvme_admin_security_recv:
+		return ask->cdw11;
+	default:
+		return 0;
+	}
+}
+
+static u64 pollnvme_io_bytes(const struct pollnvme_ask_cmd *ask)
+{
+	switch (ask->opcode) {
+	case nvme_cmd_read:
+	case nvme_cmd_write:
+	case nvme_cmd_compare:
+		return ((u64)(ask->cdw12 & 0xffff) + 1) << ask->lba_shift;
+	case nvme_cmd_dsm:
+		return ((u64)(ask->cdw10 & 0xff) + 1) * 16;
+	case nvme_cmd_resv_report:
+		return ((u64)ask->cdw10 + 1) * 4;
+	case POLLNVME_IO_MGMT_RECV:
+		return ((u64)ask->cdw11 + 1) * 4;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * pollnvme_passthru_check() - whether a command may be sent as it is
+ * @ask: the command
+ *
+ * Return: 0; -EOPNOTSUPP for what is the driver's alone; -EINVAL where the
+ * memory does not fit the command.
+ */
+int pollnvme_passthru_check(const struct pollnvme_ask_cmd *ask)
+{
+	u64 bytes = ask->admin ? pollnvme_admin_bytes(ask) :
+				 pollnvme_io_bytes(ask);
+
+	if (pollnvme_refused(ask))
+		return -EOPNOTSUPP;
+	if (ask->data_len > ask->max_bytes || ask->data_len < bytes)
+		return -EINVAL;
+	if (ask->data_len && !pollnvme_opcode_data(ask->opcode))
+		return -EINVAL;
+	return 0;
+}
