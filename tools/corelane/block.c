@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * block.c - corelane block: the disks of pollnvme, read from sysfs
+ * block.c - corelane block: the disks of pollnvme, as sysfs shows them
  */
 #include <argp.h>
 #include <dirent.h>
@@ -8,34 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "corelane.h"
+#include "block.h"
 
-#define BLOCK_DIR	"/sys/block"
-#define BLOCK_TEXT	64
-
-static const char * const counters[] = {
+const char * const block_counter_names[BLOCK_COUNTERS] = {
 	"reads", "writes", "flushes", "errors", "spins", "spin_ns", "sleeps",
 	"reaped_for_others", "slot_waits", "timeouts", "retried", "irqs",
-};
-
-struct block_disk {
-	char name[BLOCK_TEXT];
-	char controller[BLOCK_TEXT];
-	char transport[BLOCK_TEXT];
-	char model[BLOCK_TEXT];
-	char state[BLOCK_TEXT];
-	char mode[BLOCK_TEXT];
-	uint64_t nsid;
-	uint64_t bytes;
-	uint64_t block_size;
-	uint64_t queues;
-	uint64_t count[CL_ARRAY_SIZE(counters)];
-};
-
-struct block_args {
-	const char *command;
-	const char *device;
-	bool json;
 };
 
 static void read_text(char *text, const char *disk, const char *file)
@@ -70,9 +47,9 @@ static bool read_disk(struct block_disk *disk, const char *name)
 	cl_read_u64(&disk->block_size,
 		    BLOCK_DIR "/%s/queue/logical_block_size", name);
 	cl_read_u64(&disk->queues, BLOCK_DIR "/%s/device/queue_count", name);
-	for (size_t i = 0; i < CL_ARRAY_SIZE(counters); i++)
+	for (size_t i = 0; i < BLOCK_COUNTERS; i++)
 		cl_read_u64(&disk->count[i], BLOCK_DIR "/%s/pollnvme_stats/%s",
-			    name, counters[i]);
+			    name, block_counter_names[i]);
 	return true;
 }
 
@@ -80,8 +57,8 @@ static json_t *disk_json(const struct block_disk *disk)
 {
 	json_t *stats = json_object();
 
-	for (size_t i = 0; i < CL_ARRAY_SIZE(counters); i++)
-		json_object_set_new(stats, counters[i],
+	for (size_t i = 0; i < BLOCK_COUNTERS; i++)
+		json_object_set_new(stats, block_counter_names[i],
 				    json_integer((json_int_t)disk->count[i]));
 	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}",
 			 "disk", disk->name, "controller", disk->controller,
@@ -96,20 +73,21 @@ static json_t *disk_json(const struct block_disk *disk)
 static void disk_row(struct cl_table *t, const struct block_disk *disk)
 {
 	/* Mean time an I/O spun, in microseconds. */
-	uint64_t ios = disk->count[0] + disk->count[1] + disk->count[2];
-	double spin = ios ? (double)disk->count[5] / 1e3 / (double)ios : 0;
+	uint64_t ios = disk->count[BLOCK_READS] + disk->count[BLOCK_WRITES] +
+		       disk->count[BLOCK_FLUSHES];
+	double spin = ios ? (double)disk->count[BLOCK_SPIN_NS] / 1e3 / (double)ios : 0;
 
 	cl_table_row(t, disk->name, disk->controller, disk->transport,
 		     disk->mode, disk->state,
 		     cl_str("%llu MiB", (unsigned long long)disk->bytes >> 20),
 		     cl_str("%llu", (unsigned long long)disk->queues),
-		     cl_str("%llu", (unsigned long long)disk->count[0]),
-		     cl_str("%llu", (unsigned long long)disk->count[1]),
-		     cl_str("%llu", (unsigned long long)disk->count[2]),
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_READS]),
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_WRITES]),
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_FLUSHES]),
 		     cl_str("%.1f", spin),
-		     cl_str("%llu", (unsigned long long)disk->count[9]),
-		     cl_str("%llu", (unsigned long long)disk->count[3]),
-		     cl_str("%llu", (unsigned long long)disk->count[11]));
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_TIMEOUTS]),
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_ERRORS]),
+		     cl_str("%llu", (unsigned long long)disk->count[BLOCK_IRQS]));
 }
 
 static int is_ours(const struct dirent *entry)
@@ -117,14 +95,51 @@ static int is_ours(const struct dirent *entry)
 	return !strncmp(entry->d_name, "pollnvme", 8);
 }
 
+size_t block_list(const char *name, struct block_disk **disks)
+{
+	struct dirent **entries = NULL;
+	int n = scandir(BLOCK_DIR, &entries, is_ours, versionsort);
+	size_t found = 0;
+
+	*disks = n > 0 ? calloc((size_t)n, sizeof(**disks)) : NULL;
+	for (int i = 0; i < n; i++) {
+		const char *entry = entries[i]->d_name;
+
+		if (*disks && (!name || !strcmp(name, entry)) &&
+		    read_disk(*disks + found, entry))
+			found++;
+		free(entries[i]);
+	}
+	free(entries);
+	return found;
+}
+
+const char *block_name(const char *text)
+{
+	return strncmp(text, "/dev/", 5) ? text : text + 5;
+}
+
+int block_unknown(const char *name)
+{
+	return cl_error("%s is no disk of pollnvme: `corelane block show' lists them",
+			name);
+}
+
 static int block_show(const struct block_args *args)
 {
+	const char *name = args->n_words ? block_name(args->words[0]) : NULL;
 	json_t *list = args->json ? json_array() : NULL;
-	struct dirent **entries = NULL;
+	struct block_disk *disks;
 	struct cl_table table;
-	int found = 0;
-	int n = scandir(BLOCK_DIR, &entries, is_ours, versionsort);
+	size_t n = block_list(name, &disks);
 
+	if (args->n_words > 1)
+		return cl_usage("one disk at most: `corelane block show [DISK]'");
+	if (name && !n) {
+		free(disks);
+		json_decref(list);
+		return block_unknown(name);
+	}
 	if (!args->json) {
 		cl_table_init(&table, 14);
 		cl_table_row(&table, "disk", "controller", "transport", "mode",
@@ -132,27 +147,13 @@ static int block_show(const struct block_args *args)
 			     "flushes", "spin us", "timeouts", "errors",
 			     "irqs");
 	}
-	for (int i = 0; i < n; i++) {
-		const char *name = entries[i]->d_name;
-		struct block_disk disk;
-
-		if ((!args->device || !strcmp(args->device, name)) &&
-		    read_disk(&disk, name)) {
-			found++;
-			if (args->json)
-				json_array_append_new(list, disk_json(&disk));
-			else
-				disk_row(&table, &disk);
-		}
-		free(entries[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (args->json)
+			json_array_append_new(list, disk_json(&disks[i]));
+		else
+			disk_row(&table, &disks[i]);
 	}
-	free(entries);
-
-	if (args->device && !found) {
-		json_decref(list);
-		return cl_error("%s is no disk of pollnvme: `corelane block show' lists them",
-				args->device);
-	}
+	free(disks);
 	if (args->json)
 		return cl_print_json(list);
 	cl_table_print(&table);
@@ -167,11 +168,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'j':
 		args->json = true;
 		return 0;
+	case 'n':
+		args->dry_run = true;
+		return 0;
+	case 'i':
+		if (!cl_parse_u32(arg, 3600000, &args->interval_ms) ||
+		    !args->interval_ms)
+			argp_error(state, "--interval wants milliseconds, 1 to 3600000, not '%s'",
+				   arg);
+		return 0;
+	case 'c':
+		if (!cl_parse_u32(arg, 1000000, &args->count) || !args->count)
+			argp_error(state, "--count wants a number, 1 to 1000000, not '%s'",
+				   arg);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (!args->command)
 			args->command = arg;
-		else if (!args->device)
-			args->device = strncmp(arg, "/dev/", 5) ? arg : arg + 5;
+		else if (args->n_words < BLOCK_MAX_ARGS)
+			args->words[args->n_words++] = arg;
 		else
 			argp_usage(state);
 		return 0;
@@ -187,20 +202,41 @@ int cmd_block(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "json", 'j', NULL, 0, "print JSON", 0 },
+		{ "dry-run", 'n', NULL, 0, "set: say what would be written", 0 },
+		{ "interval", 'i', "MS", 0, "top: between two looks (1000)", 0 },
+		{ "count", 'c', "N", 0, "top: looks; default: until stopped, "
+		  "with --json 1", 0 },
 		{ 0 }
 	};
 	static const struct argp argp = {
-		options, parse, "show [DISK]",
-		"Show the disks of pollnvme: NVMe with synchronous completion.",
+		options, parse,
+		"show [DISK]\nstatus [DISK]\nset DISK NAME=VALUE...\ntop [DISK]",
+		"The disks of pollnvme: NVMe with synchronous completion.\v"
+		"show    a line per disk, with its counters\n"
+		"status  what a disk says of itself: whether completion is "
+		"synchronous, what polling costs, which sizes it is good for\n"
+		"set     mode, hybrid_limit_us, read_ahead_kb of the disk, "
+		"spin_limit_us, io_timeout_ms, disks (bio or mq) of its "
+		"controller\n"
+		"top     I/Os per second, and what part of each CPU's time "
+		"is spun away",
 		NULL, NULL, NULL
 	};
-	struct block_args args = { 0 };
+	static const struct {
+		const char *name;
+		int (*run)(const struct block_args *args);
+	} commands[] = {
+		{ "show", block_show }, { "status", block_status },
+		{ "set", block_set }, { "top", block_top },
+	};
+	struct block_args args = { .interval_ms = 1000 };
 
 	argp_err_exit_status = CL_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return CL_USAGE;
-	if (strcmp(args.command, "show"))
-		return cl_usage("unknown command block %s: use `corelane block show'",
-				args.command);
-	return block_show(&args);
+	for (size_t i = 0; i < CL_ARRAY_SIZE(commands); i++)
+		if (!strcmp(args.command, commands[i].name))
+			return commands[i].run(&args);
+	return cl_usage("unknown command block %s: use show, status, set or top",
+			args.command);
 }

@@ -33,7 +33,7 @@ int cmd_nat(int argc, char **argv);
 int cmd_bond(int argc, char **argv);
 int cmd_block(int argc, char **argv);
 
-/* output.c: messages, JSON, tables, small files, lists of CPUs */
+/* output.c: messages, JSON, tables, small files, lists of CPUs, the clock */
 
 /**
  * cl_error() - print "corelane: <message>" on stderr
@@ -135,6 +135,13 @@ int cl_parse_cpulist(const char *s, unsigned int *cpus, size_t max);
  */
 int cl_online_cpus(unsigned int *cpus, size_t max);
 
+/**
+ * cl_now_ns() - the monotonic clock
+ *
+ * Return: nanoseconds since some moment in the past.
+ */
+uint64_t cl_now_ns(void);
+
 /* nl.c: generic netlink over libmnl */
 
 struct nlmsghdr;
@@ -185,6 +192,27 @@ size_t cl_genl_room(const struct cl_genl *genl);
  * Return: 0, or -errno as the kernel or @cb gave it.
  */
 int cl_genl_run(struct cl_genl *genl, cl_genl_cb cb, void *arg);
+
+/**
+ * cl_genl_join() - hear what a family tells unasked
+ * @genl: handle, which is used for nothing but cl_genl_wait() from then on
+ * @group: name of the family's multicast group
+ *
+ * Return: 0, or -errno (-ENOENT: it has no such group).
+ */
+int cl_genl_join(struct cl_genl *genl, const char *group);
+
+/**
+ * cl_genl_wait() - wait for what is told unasked
+ * @genl: handle that has joined a group
+ * @timeout_ms: how long, in milliseconds
+ * @cb: called per message
+ * @arg: passed to @cb
+ *
+ * Return: 1, 0 when nothing came in time, or -errno (-EINTR: a signal came;
+ * -ENOBUFS: messages were lost).
+ */
+int cl_genl_wait(struct cl_genl *genl, int timeout_ms, cl_genl_cb cb, void *arg);
 
 /**
  * cl_genl_why() - what the kernel said about the last failure

@@ -25,10 +25,23 @@ struct nat_lane {
 
 const char *nat_key_str(const struct nat_key *key)
 {
-	char addr[INET_ADDRSTRLEN];
+	char addr[INET6_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &key->vip, addr, sizeof(addr));
-	return cl_str("%s:%u", addr, key->port);
+	inet_ntop(key->family, &key->vip, addr, sizeof(addr));
+	return cl_str(key->family == AF_INET6 ? "[%s]:%u%s" : "%s:%u%s", addr,
+		      key->port, key->proto == IPPROTO_UDP ? "/udp" : "");
+}
+
+const char *nat_proto_str(const struct nat_key *key)
+{
+	return key->proto == IPPROTO_UDP ? "udp" : "tcp";
+}
+
+bool nat_key_equal(const struct nat_key *a, const struct nat_key *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       a->proto == b->proto &&
+	       !memcmp(&a->vip, &b->vip, sizeof(a->vip));
 }
 
 static const char *const methods[] = {
@@ -53,27 +66,97 @@ static int parse_method(const char *text, uint8_t *method)
 			text);
 }
 
-static int parse_key(const char *text, struct nat_key *key)
+static const char *const balances[] = {
+	[PERCORE_BALANCE_NONE] = "none",
+	[PERCORE_BALANCE_SPILL] = "spill",
+};
+
+_Static_assert(CL_ARRAY_SIZE(balances) == PERCORE_BALANCE_MAX + 1,
+	       "a balance has no name");
+
+const char *nat_balance_str(uint8_t balance)
 {
-	char addr[INET_ADDRSTRLEN];
-	const char *colon = strrchr(text, ':');
+	return balance < CL_ARRAY_SIZE(balances) ? balances[balance] : "?";
+}
+
+static int parse_balance(const char *text, uint8_t *balance)
+{
+	for (*balance = 0; *balance < CL_ARRAY_SIZE(balances); ++*balance)
+		if (!strcmp(text, balances[*balance]))
+			return CL_OK;
+	return cl_usage("balance '%s' is not known: write 'none' or 'spill'",
+			text);
+}
+
+static int parse_mark(const char *text, uint8_t *mark)
+{
+	uint32_t percent;
+
+	if (!cl_parse_u32(text, 100, &percent) || !percent)
+		return cl_usage("mark '%s' is no percentage: write 1 to 100",
+				text);
+	*mark = (uint8_t)percent;
+	return CL_OK;
+}
+
+/* PORT, PORT/tcp or PORT/udp. */
+static int parse_port(const char *text, struct nat_key *key)
+{
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	char number[8] = "";
 	uint32_t port;
 
-	if (text[0] == '[' || strchr(text, ':') != colon)
-		return cl_usage("'%s' is IPv6: only IPv4 is supported so far",
-				text);
-	if (!colon || (size_t)(colon - text) >= sizeof(addr))
-		return cl_usage("'%s' is no VIP:PORT: write 10.0.0.1:80", text);
-	memcpy(addr, text, (size_t)(colon - text));
-	addr[colon - text] = '\0';
-	if (inet_pton(AF_INET, addr, &key->vip) != 1)
-		return cl_usage("'%s' is no IPv4 address: write 10.0.0.1:80",
-				addr);
-	if (!cl_parse_u32(colon + 1, UINT16_MAX, &port))
+	key->proto = IPPROTO_TCP;
+	if (slash && !strcmp(slash, "/udp"))
+		key->proto = IPPROTO_UDP;
+	else if (slash && strcmp(slash, "/tcp") != 0)
+		return cl_usage("'%s' is no protocol: write /tcp or /udp",
+				slash);
+	if (len < sizeof(number))
+		memcpy(number, text, len);
+	if (!cl_parse_u32(number, UINT16_MAX, &port))
 		return cl_usage("'%s' is no port: give a number up to 65535",
-				colon + 1);
+				text);
 	key->port = (uint16_t)port;
 	return CL_OK;
+}
+
+/* Split ADDRESS:PORT or [ADDRESS]:PORT. */
+static int split_key(const char *text, char *addr, size_t size,
+		     const char **port, int *family)
+{
+	bool brackets = text[0] == '[';
+	const char *end = strrchr(text, brackets ? ']' : ':');
+	const char *start = text + brackets;
+	size_t len = end ? (size_t)(end - start) : size;
+
+	if (!brackets && strchr(text, ':') != end)
+		return cl_usage("'%s' needs brackets: write [2001:db8::1]:80",
+				text);
+	if (len >= size || (brackets && end[1] != ':'))
+		return cl_usage("'%s' is no VIP:PORT: write 10.0.0.1:80 or [2001:db8::1]:80",
+				text);
+	memcpy(addr, start, len);
+	addr[len] = '\0';
+	*port = end + 1 + brackets;
+	*family = brackets ? AF_INET6 : AF_INET;
+	return CL_OK;
+}
+
+static int parse_key(const char *text, struct nat_key *key)
+{
+	char addr[INET6_ADDRSTRLEN];
+	const char *port = "";
+	int ret;
+
+	ret = split_key(text, addr, sizeof(addr), &port, &key->family);
+	if (ret)
+		return ret;
+	if (inet_pton(key->family, addr, &key->vip) != 1)
+		return cl_usage("'%s' is no %s address: write 10.0.0.1:80 or [2001:db8::1]:80",
+				addr, key->family == AF_INET ? "IPv4" : "IPv6");
+	return parse_port(port, key);
 }
 
 /* The CPUs of --cpus: a list, or all that are online. */
@@ -141,10 +224,19 @@ static void warn_ephemeral(const struct nat_lane *lanes, int n)
 	}
 }
 
+/* The mark that a new service has; 0 when it does not spill. */
+static uint8_t mark_of(const struct nat_args *args)
+{
+	if (args->balance != PERCORE_BALANCE_SPILL)
+		return 0;
+	return args->mark ? args->mark : PERCORE_MARK_DEFAULT;
+}
+
 /* What add would do, or did. */
 static int report_service(const struct nat_args *args,
 			  const struct nat_lane *lanes, int n)
 {
+	uint8_t mark = mark_of(args);
 	struct cl_table table;
 	json_t *list;
 
@@ -155,10 +247,13 @@ static int report_service(const struct nat_args *args,
 				json_pack("{s:i, s:i}", "cpu",
 					  (int)lanes[i].cpu, "port",
 					  (int)lanes[i].port));
-		return cl_print_json(json_pack("{s:s, s:s, s:s, s:b, s:o}",
-			"service", nat_key_str(&args->key), "proto", "tcp",
-			"method", nat_method_str(args->method), "dry_run", args->dry_run, "lanes",
-			list));
+		return cl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}",
+			"service", nat_key_str(&args->key), "proto",
+			nat_proto_str(&args->key),
+			"method", nat_method_str(args->method), "balance",
+			nat_balance_str(args->balance), "mark",
+			mark ? json_integer(mark) : json_null(), "dry_run",
+			args->dry_run, "lanes", list));
 	}
 	if (!args->dry_run)
 		return CL_OK;
@@ -175,9 +270,14 @@ static int report_service(const struct nat_args *args,
 
 static void put_key(struct nlmsghdr *nlh, const struct nat_key *key)
 {
-	mnl_attr_put(nlh, PERCORE_A_SERVICE_VIP4, sizeof(key->vip), &key->vip);
+	if (key->family == AF_INET6)
+		mnl_attr_put(nlh, PERCORE_A_SERVICE_VIP6, sizeof(key->vip.in6),
+			     &key->vip);
+	else
+		mnl_attr_put(nlh, PERCORE_A_SERVICE_VIP4, sizeof(key->vip.in),
+			     &key->vip);
 	mnl_attr_put_u16(nlh, PERCORE_A_SERVICE_PORT, htons(key->port));
-	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_PROTO, IPPROTO_TCP);
+	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_PROTO, key->proto);
 }
 
 static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
@@ -186,7 +286,12 @@ static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
 	struct nlattr *nest;
 
 	put_key(nlh, &args->key);
-	mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_METHOD, args->method);
+	if (args->have_method)
+		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_METHOD, args->method);
+	if (args->have_balance)
+		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_BALANCE, args->balance);
+	if (args->mark)
+		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_MARK, args->mark);
 	for (int i = 0; i < n; i++) {
 		nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
 		mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, lanes[i].cpu);
@@ -196,7 +301,7 @@ static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
 	}
 }
 
-static int send_service(const struct nat_args *args,
+static int send_service(const struct nat_args *args, uint8_t cmd,
 			const struct nat_lane *lanes, int n)
 {
 	struct cl_genl *genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);
@@ -205,41 +310,69 @@ static int send_service(const struct nat_args *args,
 	if (!genl)
 		return CL_FAIL;
 	/* 1,024 lanes of 20 bytes fit into the buffer three times. */
-	put_service(cl_genl_msg(genl, PERCORE_CMD_SERVICE_NEW,
-				PERCORE_GENL_VERSION, 0), args, lanes, n);
+	put_service(cl_genl_msg(genl, cmd, PERCORE_GENL_VERSION, 0), args,
+		    lanes, n);
 	err = cl_genl_run(genl, NULL, NULL);
 	if (err)
-		cl_error("cannot add %s: %s", nat_key_str(&args->key),
-			 cl_genl_why(genl, err));
+		cl_error("cannot %s %s: %s",
+			 cmd == PERCORE_CMD_SERVICE_NEW ? "add" : "change",
+			 nat_key_str(&args->key), cl_genl_why(genl, err));
 	cl_genl_close(genl);
 	return err ? CL_FAIL : CL_OK;
 }
 
-static int nat_add(const struct nat_args *args)
+/* The lanes that --cpus and --ports say; returns their number, or -1. */
+static int parse_lanes(const struct nat_args *args, struct nat_lane *lanes)
 {
 	const char *ports = args->ports ? args->ports : NAT_DEFAULT_PORTS;
-	static struct nat_lane lanes[PERCORE_MAX_LANES];
 	static unsigned int cpus[PERCORE_MAX_LANES];
 	uint32_t base, step;
-	int n, ret;
+	int n;
 
 	n = parse_cpus(args->cpus, cpus);
-	if (n < 0)
-		return CL_USAGE;
-	ret = parse_ports(ports, n, &base, &step);
-	if (ret)
-		return ret;
+	if (n < 0 || parse_ports(ports, n, &base, &step))
+		return -1;
 	for (int i = 0; i < n; i++) {
 		lanes[i].cpu = cpus[i];
 		lanes[i].port = (uint16_t)(base + step * (uint32_t)i);
 	}
 	warn_ephemeral(lanes, n);
+	return n;
+}
+
+static int nat_add(const struct nat_args *args)
+{
+	static struct nat_lane lanes[PERCORE_MAX_LANES];
+	int n, ret;
+
+	/* A new service has no balance that is not told here. */
+	if (args->mark && !mark_of(args))
+		return cl_usage("mark %u: only with balance %d (spill)",
+				args->mark, PERCORE_BALANCE_SPILL);
+	n = parse_lanes(args, lanes);
+	if (n < 0)
+		return CL_USAGE;
 	if (!args->dry_run) {
-		ret = send_service(args, lanes, n);
+		ret = send_service(args, PERCORE_CMD_SERVICE_NEW, lanes, n);
 		if (ret)
 			return ret;
 	}
 	return report_service(args, lanes, n);
+}
+
+static int nat_set(const struct nat_args *args)
+{
+	static struct nat_lane lanes[PERCORE_MAX_LANES];
+	int n = 0;
+
+	if (!args->cpus && !args->ports && !args->have_method &&
+	    !args->have_balance && !args->mark)
+		return cl_usage("what shall change? give --method, --cpus, --ports, --balance or --mark");
+	if (args->cpus || args->ports)
+		n = parse_lanes(args, lanes);
+	if (n < 0)
+		return CL_USAGE;
+	return send_service(args, PERCORE_CMD_SERVICE_SET, lanes, n);
 }
 
 static int nat_del(const struct nat_args *args)
@@ -319,10 +452,24 @@ enum {
 	OPT_CPUS = 256,
 	OPT_PORTS,
 	OPT_METHOD,
+	OPT_BALANCE,
+	OPT_MARK,
 	OPT_DRY_RUN,
 	OPT_JSON,
 	OPT_EXPLAIN,
 };
+
+#define STRING_OF(text)	#text
+#define STRING(macro)	STRING_OF(macro)
+
+#define OPTIONS_BALANCE							\
+	{ "balance", OPT_BALANCE, "HOW", 0,				\
+	  "none (default): a connection goes to its CPU's lane; spill: "\
+	  "while too many wait to be accepted there, new ones go to "	\
+	  "the lane with the shortest queue (TCP)", 0 },			\
+	{ "mark", OPT_MARK, "PERCENT", 0,				\
+	  "With spill: how full a lane's queue is then, 1 to 100 "	\
+	  "(default " STRING(PERCORE_MARK_DEFAULT) ")", 0 }
 
 #define OPTION_JSON { "json", OPT_JSON, NULL, 0, "Print JSON", 0 }
 
@@ -337,9 +484,21 @@ static const struct argp_option add_options[] = {
 	{ "method", OPT_METHOD, "METHOD", 0,
 	  "nat (default): rewrite ports, for any server; steer: give the "
 	  "lane's listener the connection as it is", 0 },
+	OPTIONS_BALANCE,
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show the lanes, change nothing",
 	  0 },
 	OPTION_JSON, { 0 }
+};
+
+static const struct argp_option set_options[] = {
+	{ "cpus", OPT_CPUS, "LIST", 0,
+	  "CPUs that get a lane (default, with --ports: `all' that are online)",
+	  0 },
+	{ "ports", OPT_PORTS, "BASE[+STEP]", 0,
+	  "Private ports (default, with --cpus: " NAT_DEFAULT_PORTS ")", 0 },
+	{ "method", OPT_METHOD, "METHOD", 0, "nat or steer", 0 },
+	OPTIONS_BALANCE,
+	{ 0 }
 };
 
 static const struct argp_option lane_options[] = {
@@ -367,6 +526,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_METHOD:
 		if (parse_method(arg, &args->method))
+			exit(CL_USAGE);
+		args->have_method = true;
+		return 0;
+	case OPT_BALANCE:
+		if (parse_balance(arg, &args->balance))
+			exit(CL_USAGE);
+		args->have_balance = true;
+		return 0;
+	case OPT_MARK:
+		if (parse_mark(arg, &args->mark))
 			exit(CL_USAGE);
 		return 0;
 	case OPT_DRY_RUN:
@@ -397,8 +566,13 @@ static const struct action {
 } actions[] = {
 	{ "add", nat_add,
 	  { .options = add_options, .parser = parse_option,
-	    .args_doc = "VIP:PORT",
-	    .doc = "Give every CPU a lane of the service: a private port on which that CPU's server listens." },
+	    .args_doc = "VIP:PORT[/udp]",
+	    .doc = "Give every CPU a lane of the service: a private port on which that CPU's server listens. VIP is an IPv4 address, or an IPv6 address in brackets." },
+	  true },
+	{ "set", nat_set,
+	  { .options = set_options, .parser = parse_option,
+	    .args_doc = "VIP:PORT[/udp]",
+	    .doc = "Give the service other lanes (--cpus, --ports), another method, another balance, or all of them. No connection is lost: lanes that it does not keep retire when their last one ends." },
 	  true },
 	{ "del", nat_del,
 	  { .options = plain_options, .parser = parse_option,
@@ -421,6 +595,11 @@ static const struct action {
 	  { .options = stats_options, .parser = parse_option,
 	    .args_doc = "[VIP:PORT]", .doc = "Show counters, a row per CPU." },
 	  false },
+	{ "monitor", nat_monitor,
+	  { .options = plain_options, .parser = parse_option,
+	    .args_doc = "[VIP:PORT]",
+	    .doc = "Print a line, or an object of JSON, whenever a service comes, changes or goes, and for each second in which connections did not get the lane that is theirs. Ends with Ctrl-C." },
+	  false },
 };
 
 static int run_action(const struct action *action, int argc, char **argv)
@@ -439,14 +618,16 @@ static int run_action(const struct action *action, int argc, char **argv)
 
 static void print_help(FILE *out)
 {
-	fputs("Usage: corelane nat ACTION [OPTION...] [VIP:PORT]\n"
+	fputs("Usage: corelane nat ACTION [OPTION...] [VIP:PORT[/udp]]\n"
 	      "One address and port in front of a listener per CPU.\n\n"
 	      "  add      add a service\n"
+	      "  set      change its lanes, method or balance under its connections\n"
 	      "  del      delete a service\n"
 	      "  drain    give lanes no new connections\n"
 	      "  undrain  give them their share again\n"
 	      "  show     show services and their lanes\n"
-	      "  stats    show counters\n\n"
+	      "  stats    show counters\n"
+	      "  monitor  tell what changes, and what goes wrong, when it does\n\n"
 	      "`corelane nat ACTION --help' tells more.\n", out);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * nat.h - what nat.c (add, del) and nat_view.c (show, stats) share
+ * nat.h - what the files of corelane nat share
  */
 #ifndef CORELANE_NAT_H
 #define CORELANE_NAT_H
 
 #include <arpa/inet.h>
+#include <linux/percore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,12 +16,19 @@
 
 /**
  * struct nat_key - a service's address and port
- * @vip: IPv4 address, network order
+ * @family: AF_INET or AF_INET6
+ * @vip: address, network order; zeros behind an IPv4 address
  * @port: port, host order
+ * @proto: IPPROTO_TCP or IPPROTO_UDP
  */
 struct nat_key {
-	struct in_addr vip;
+	int family;
+	union {
+		struct in_addr in;
+		struct in6_addr in6;
+	} vip;
 	uint16_t port;
+	uint8_t proto;
 };
 
 /**
@@ -30,6 +38,10 @@ struct nat_key {
  * @cpus: --cpus, or NULL
  * @ports: --ports, or NULL
  * @method: --method, enum percore_method
+ * @have_method: one was given
+ * @balance: --balance, enum percore_balance
+ * @have_balance: one was given
+ * @mark: --mark, percent; 0 when none was given
  * @json: --json
  * @dry_run: --dry-run
  * @explain: --explain
@@ -40,18 +52,68 @@ struct nat_args {
 	const char *cpus;
 	const char *ports;
 	uint8_t method;
+	bool have_method;
+	uint8_t balance;
+	bool have_balance;
+	uint8_t mark;
 	bool json;
 	bool dry_run;
 	bool explain;
 };
 
-/* "10.0.0.1:80", valid until sixteen further calls of cl_str(). */
+bool nat_key_equal(const struct nat_key *a, const struct nat_key *b);
+
+/* "10.0.0.1:80", "[2001:db8::1]:80" or "10.0.0.1:53/udp", valid until sixteen further calls of cl_str(). */
 const char *nat_key_str(const struct nat_key *key);
+
+/* "tcp" or "udp". */
+const char *nat_proto_str(const struct nat_key *key);
 
 /* "nat" or "steer"; "?" for what a newer module may have. */
 const char *nat_method_str(uint8_t method);
 
+/* "none" or "spill"; "?" for what a newer module may have. */
+const char *nat_balance_str(uint8_t balance);
+
+#define NAT_COUNTERS	(PERCORE_A_STATS_MAX + 1 - PERCORE_A_STATS_NEW)
+
+/**
+ * struct nat_row - the counters of a service on a CPU
+ * @key: service
+ * @cpu: CPU
+ * @port: private port of its lane; 0 when it has none
+ * @n: counters, in the order of enum percore_stats_attr
+ */
+struct nat_row {
+	struct nat_key key;
+	unsigned int cpu;
+	uint16_t port;
+	uint64_t n[NAT_COUNTERS];
+};
+
+struct nlmsghdr;
+
+/* Does the command line ask for this service? */
+bool nat_wanted(const struct nat_args *args, const struct nat_key *key);
+
+/* What a message tells of a service, as show --json does; NULL: it is broken. */
+json_t *nat_service_json(const struct nlmsghdr *nlh, struct nat_key *key);
+
+/* A word or number of such an object. */
+const char *nat_text(const json_t *object, const char *name);
+int nat_number(const json_t *object, const char *name);
+
+/* "none", or "spill 50%". */
+const char *nat_balance_text(const json_t *service);
+
+/* What a message tells of counters; false: it is broken. */
+bool nat_row_read(const struct nlmsghdr *nlh, struct nat_row *row);
+
+/* The name of a counter, by its place in struct nat_row. */
+const char *nat_counter_name(size_t i);
+
 int nat_show(const struct nat_args *args);
 int nat_stats(const struct nat_args *args);
+int nat_monitor(const struct nat_args *args);
 
 #endif /* CORELANE_NAT_H */

@@ -17,11 +17,11 @@ static const struct counter {
 	const char *name;
 	const char *sentence;
 } counters[] = {
-	{ "new", "first packets of connections that no lane knows yet, whichever lane gets them" },
+	{ "new", "first packets of connections that no lane knows yet, and datagrams that no socket is connected for, whichever lane gets them" },
 	{ "local", "packets of known connections that arrived on the CPU of their lane" },
 	{ "migrated", "packets of known connections that arrived on another CPU and were led to their lane" },
 	{ "fallback", "connections given to another lane because the CPU's own is drained, or offline, or nobody listens there" },
-	{ "refused", "connections that no lane listened for; the client gets a reset" },
+	{ "refused", "connections that no lane listened for; the client gets a reset, or port unreachable for a datagram" },
 	{ "cookie", "acknowledgments without a connection, given to a listener: the end of a SYN cookie handshake, or a stray" },
 	{ "stray", "other packets without a connection, such as a late reset" },
 	{ "out", "packets sent with the public port in place of the private one" },
@@ -29,12 +29,16 @@ static const struct counter {
 	{ "frag", "packets that arrived in fragments" },
 	{ "dropped_direct", "packets dropped because they named a private port themselves" },
 	{ "dropped_nomem", "packets dropped for want of memory" },
+	{ "spilled", "connections given to a less loaded lane because the one that was theirs is overloaded (--balance spill)" },
 };
 
-#define COUNTERS	CL_ARRAY_SIZE(counters)
-
-_Static_assert(PERCORE_A_STATS_NEW + COUNTERS == PERCORE_A_STATS_MAX + 1,
+_Static_assert(CL_ARRAY_SIZE(counters) == NAT_COUNTERS,
 	       "a counter has no sentence");
+
+const char *nat_counter_name(size_t i)
+{
+	return counters[i].name;
+}
 
 /**
  * struct view - what a dump is gathered into
@@ -65,146 +69,223 @@ static int collect(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-static bool is_wanted(const struct view *view, const struct nat_key *key)
+bool nat_wanted(const struct nat_args *args, const struct nat_key *key)
 {
-	const struct nat_args *args = view->args;
-
-	return !args->have_key || (args->key.vip.s_addr == key->vip.s_addr &&
-				   args->key.port == key->port);
+	return !args->have_key || nat_key_equal(&args->key, key);
 }
 
-static bool parse_key(const struct nlattr *vip, const struct nlattr *port,
+static bool parse_key(const struct nlattr *vip4, const struct nlattr *vip6,
+		      const struct nlattr *port, const struct nlattr *proto,
 		      struct nat_key *key)
 {
-	if (!vip || mnl_attr_get_payload_len(vip) != sizeof(key->vip) ||
+	const struct nlattr *vip = vip6 ? vip6 : vip4;
+	size_t size = vip6 ? sizeof(key->vip.in6) : sizeof(key->vip.in);
+
+	if (!vip || mnl_attr_get_payload_len(vip) != size ||
 	    !port || mnl_attr_validate(port, MNL_TYPE_U16) < 0)
 		return false;
-	memcpy(&key->vip, mnl_attr_get_payload(vip), sizeof(key->vip));
+	memset(key, 0, sizeof(*key));
+	key->family = vip6 ? AF_INET6 : AF_INET;
+	memcpy(&key->vip, mnl_attr_get_payload(vip), size);
 	key->port = ntohs(mnl_attr_get_u16(port));
+	key->proto = proto ? mnl_attr_get_u8(proto) : IPPROTO_TCP;
 	return true;
 }
 
-static bool parse_lane(const struct nlattr *nest, unsigned int *cpu,
-		       unsigned int *port, bool *drain)
-{
-	struct attrs lane = { 0 };
+/* A lane as it is told; a retired one has no CPU. */
+struct lane {
+	unsigned int cpu;
+	unsigned int port;
+	bool drain;
+	bool retired;
+};
 
-	mnl_attr_parse_nested(nest, collect, &lane);
-	if (!lane.tb[PERCORE_A_LANE_CPU] || !lane.tb[PERCORE_A_LANE_PORT])
+static bool parse_lane(const struct nlattr *nest, struct lane *lane)
+{
+	struct attrs attrs = { 0 };
+
+	mnl_attr_parse_nested(nest, collect, &attrs);
+	lane->retired = attrs.tb[PERCORE_A_LANE_RETIRED];
+	if ((!attrs.tb[PERCORE_A_LANE_CPU] && !lane->retired) ||
+	    !attrs.tb[PERCORE_A_LANE_PORT])
 		return false;
-	*cpu = mnl_attr_get_u32(lane.tb[PERCORE_A_LANE_CPU]);
-	*port = ntohs(mnl_attr_get_u16(lane.tb[PERCORE_A_LANE_PORT]));
-	*drain = lane.tb[PERCORE_A_LANE_DRAIN] &&
-		 mnl_attr_get_u8(lane.tb[PERCORE_A_LANE_DRAIN]);
+	lane->cpu = lane->retired ? 0 :
+		    mnl_attr_get_u32(attrs.tb[PERCORE_A_LANE_CPU]);
+	lane->port = ntohs(mnl_attr_get_u16(attrs.tb[PERCORE_A_LANE_PORT]));
+	lane->drain = attrs.tb[PERCORE_A_LANE_DRAIN] &&
+		      mnl_attr_get_u8(attrs.tb[PERCORE_A_LANE_DRAIN]);
 	return true;
+}
+
+static json_t *json_lane(const struct lane *lane)
+{
+	return json_pack("{s:o, s:i, s:b, s:b}", "cpu", lane->retired ?
+			 json_null() : json_integer(lane->cpu),
+			 "port", (int)lane->port, "drain", lane->drain,
+			 "retired", lane->retired);
+}
+
+const char *nat_text(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+int nat_number(const json_t *object, const char *name)
+{
+	return (int)json_integer_value(json_object_get(object, name));
+}
+
+json_t *nat_service_json(const struct nlmsghdr *nlh, struct nat_key *key)
+{
+	struct attrs attrs = { 0 };
+	const struct nlattr *attr;
+	uint8_t balance, mark;
+	struct lane lane;
+	const char *method;
+	json_t *lanes;
+
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), collect, &attrs);
+	if (!parse_key(attrs.tb[PERCORE_A_SERVICE_VIP4],
+		       attrs.tb[PERCORE_A_SERVICE_VIP6],
+		       attrs.tb[PERCORE_A_SERVICE_PORT],
+		       attrs.tb[PERCORE_A_SERVICE_PROTO], key))
+		return NULL;
+	attr = attrs.tb[PERCORE_A_SERVICE_METHOD];
+	method = attr ? nat_method_str(mnl_attr_get_u8(attr)) : "?";
+	attr = attrs.tb[PERCORE_A_SERVICE_BALANCE];
+	balance = attr ? mnl_attr_get_u8(attr) : PERCORE_BALANCE_NONE;
+	attr = attrs.tb[PERCORE_A_SERVICE_MARK];
+	mark = attr ? mnl_attr_get_u8(attr) : 0;
+	lanes = json_array();
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == PERCORE_A_SERVICE_LANE &&
+		    parse_lane(attr, &lane))
+			json_array_append_new(lanes, json_lane(&lane));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}",
+			 "service", nat_key_str(key),
+			 "proto", nat_proto_str(key), "method", method,
+			 "balance", nat_balance_str(balance),
+			 "mark", mark ? json_integer(mark) : json_null(),
+			 "former", attrs.tb[PERCORE_A_SERVICE_FORMER] != NULL,
+			 "lanes", lanes);
+}
+
+const char *nat_balance_text(const json_t *service)
+{
+	const json_t *mark = json_object_get(service, "mark");
+	const char *balance = nat_text(service, "balance");
+
+	return json_is_integer(mark) ?
+	       cl_str("%s %d%%", balance, (int)json_integer_value(mark)) : balance;
+}
+
+/* What show tells of a service, a row per lane. */
+static void text_service(struct view *view, const json_t *service)
+{
+	const json_t *lane, *lanes = json_object_get(service, "lanes");
+	size_t i;
+
+	json_array_foreach(lanes, i, lane) {
+		bool retired = json_is_true(json_object_get(lane, "retired"));
+
+		cl_table_row(&view->table, nat_text(service, "service"),
+			     nat_text(service, "proto"),
+			     nat_text(service, "method"),
+			     nat_balance_text(service), retired ? "-" :
+			     cl_str("%d", nat_number(lane, "cpu")),
+			     cl_str("%d", nat_number(lane, "port")),
+			     retired ? "retired" :
+			     json_is_true(json_object_get(lane, "drain")) ?
+			     "drain" : "-");
+	}
 }
 
 static int on_service(const struct nlmsghdr *nlh, void *data)
 {
-	json_t *lanes = json_array();
-	struct attrs attrs = { 0 };
 	struct view *view = data;
-	const struct nlattr *attr;
-	unsigned int cpu, port;
-	const char *method;
 	struct nat_key key;
-	bool drain;
+	json_t *service = nat_service_json(nlh, &key);
 
-	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), collect, &attrs);
-	if (!parse_key(attrs.tb[PERCORE_A_SERVICE_VIP4],
-		       attrs.tb[PERCORE_A_SERVICE_PORT], &key)) {
-		json_decref(lanes);
+	if (!service)
 		return -EBADMSG;
-	}
-	if (!is_wanted(view, &key)) {
-		json_decref(lanes);
+	if (!nat_wanted(view->args, &key)) {
+		json_decref(service);
 		return 0;
 	}
-	attr = attrs.tb[PERCORE_A_SERVICE_METHOD];
-	method = attr ? nat_method_str(mnl_attr_get_u8(attr)) : "?";
 	view->found++;
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
-		if (mnl_attr_get_type(attr) != PERCORE_A_SERVICE_LANE ||
-		    !parse_lane(attr, &cpu, &port, &drain))
-			continue;
-		json_array_append_new(lanes, json_pack("{s:i, s:i, s:b}", "cpu",
-						       (int)cpu, "port",
-						       (int)port, "drain",
-						       drain));
-		if (!view->args->json)
-			cl_table_row(&view->table, nat_key_str(&key), "tcp",
-				     method, cl_str("%u", cpu),
-				     cl_str("%u", port), drain ? "drain" : "-");
-	}
-	json_array_append_new(view->list,
-			      json_pack("{s:s, s:s, s:s, s:o}", "service",
-					nat_key_str(&key), "proto", "tcp",
-					"method", method, "lanes", lanes));
+	if (!view->args->json)
+		text_service(view, service);
+	json_array_append_new(view->list, service);
 	return 0;
 }
 
-static void text_counters(const struct view *view, unsigned int cpu,
-			  const char *port, const struct nat_key *key,
-			  const uint64_t *n)
+static void text_counters(const struct view *view, const struct nat_row *row)
 {
-	if (view->found == 1 || memcmp(&view->last, key, sizeof(*key)))
+	if (view->found == 1 || !nat_key_equal(&view->last, &row->key))
 		printf("%s%s\n", view->found > 1 ? "\n" : "",
-		       nat_key_str(key));
-	printf("  cpu %-4u port %-6s", cpu, port);
-	for (size_t i = 0; i < COUNTERS; i++)
-		if (n[i])
+		       nat_key_str(&row->key));
+	printf("  cpu %-4u port %-6s", row->cpu,
+	       row->port ? cl_str("%u", row->port) : "-");
+	for (size_t i = 0; i < NAT_COUNTERS; i++)
+		if (row->n[i])
 			printf(" %s %llu", counters[i].name,
-			       (unsigned long long)n[i]);
+			       (unsigned long long)row->n[i]);
 	putchar('\n');
 }
 
-static void json_counters(struct view *view, unsigned int cpu,
-			  const struct nlattr *port, const struct nat_key *key,
-			  const uint64_t *n)
+static void json_counters(struct view *view, const struct nat_row *row)
 {
-	json_t *row = json_pack("{s:s, s:s, s:i}", "service", nat_key_str(key),
-				"proto", "tcp", "cpu", (int)cpu);
+	json_t *json = json_pack("{s:s, s:s, s:i, s:o}", "service",
+				 nat_key_str(&row->key), "proto",
+				 nat_proto_str(&row->key), "cpu", (int)row->cpu,
+				 "port", row->port ? json_integer(row->port) :
+				 json_null());
 
-	json_object_set_new(row, "port", port ?
-			    json_integer(ntohs(mnl_attr_get_u16(port))) :
-			    json_null());
-	for (size_t i = 0; i < COUNTERS; i++)
-		json_object_set_new(row, counters[i].name,
-				    json_integer((json_int_t)n[i]));
-	json_array_append_new(view->list, row);
+	for (size_t i = 0; i < NAT_COUNTERS; i++)
+		json_object_set_new(json, counters[i].name,
+				    json_integer((json_int_t)row->n[i]));
+	json_array_append_new(view->list, json);
+}
+
+bool nat_row_read(const struct nlmsghdr *nlh, struct nat_row *row)
+{
+	struct attrs attrs = { 0 };
+	const struct nlattr *attr;
+
+	memset(row, 0, sizeof(*row));
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), collect, &attrs);
+	if (!attrs.tb[PERCORE_A_STATS_CPU] ||
+	    !parse_key(attrs.tb[PERCORE_A_STATS_VIP4],
+		       attrs.tb[PERCORE_A_STATS_VIP6],
+		       attrs.tb[PERCORE_A_STATS_PORT],
+		       attrs.tb[PERCORE_A_STATS_PROTO], &row->key))
+		return false;
+	row->cpu = mnl_attr_get_u32(attrs.tb[PERCORE_A_STATS_CPU]);
+	attr = attrs.tb[PERCORE_A_STATS_LANE_PORT];
+	row->port = attr ? ntohs(mnl_attr_get_u16(attr)) : 0;
+	for (size_t i = 0; i < NAT_COUNTERS; i++) {
+		attr = attrs.tb[PERCORE_A_STATS_NEW + i];
+		if (attr && mnl_attr_validate(attr, MNL_TYPE_U64) >= 0)
+			row->n[i] = mnl_attr_get_u64(attr);
+	}
+	return true;
 }
 
 static int on_stats(const struct nlmsghdr *nlh, void *data)
 {
-	const struct nlattr *port, *attr;
-	uint64_t n[COUNTERS] = { 0 };
-	struct attrs attrs = { 0 };
 	struct view *view = data;
-	struct nat_key key = { 0 };
-	unsigned int cpu;
+	struct nat_row row;
 
-	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), collect, &attrs);
-	if (!attrs.tb[PERCORE_A_STATS_CPU] ||
-	    !parse_key(attrs.tb[PERCORE_A_STATS_VIP4],
-		       attrs.tb[PERCORE_A_STATS_PORT], &key))
+	if (!nat_row_read(nlh, &row))
 		return -EBADMSG;
-	if (!is_wanted(view, &key))
+	if (!nat_wanted(view->args, &row.key))
 		return 0;
 	view->found++;
-	cpu = mnl_attr_get_u32(attrs.tb[PERCORE_A_STATS_CPU]);
-	port = attrs.tb[PERCORE_A_STATS_LANE_PORT];
-	for (size_t i = 0; i < COUNTERS; i++) {
-		attr = attrs.tb[PERCORE_A_STATS_NEW + i];
-		if (attr && mnl_attr_validate(attr, MNL_TYPE_U64) >= 0)
-			n[i] = mnl_attr_get_u64(attr);
-	}
 	if (view->args->json)
-		json_counters(view, cpu, port, &key, n);
+		json_counters(view, &row);
 	else
-		text_counters(view, cpu, port ?
-			      cl_str("%u", ntohs(mnl_attr_get_u16(port))) : "-",
-			      &key, n);
-	view->last = key;
+		text_counters(view, &row);
+	view->last = row.key;
 	return 0;
 }
 
@@ -234,9 +315,9 @@ int nat_show(const struct nat_args *args)
 	struct view view = { .args = args, .list = json_array() };
 	int ret;
 
-	cl_table_init(&view.table, 6);
-	cl_table_row(&view.table, "SERVICE", "PROTO", "METHOD", "CPU", "PORT",
-		     "STATE");
+	cl_table_init(&view.table, 7);
+	cl_table_row(&view.table, "SERVICE", "PROTO", "METHOD", "BALANCE",
+		     "CPU", "PORT", "STATE");
 	ret = dump(&view, PERCORE_CMD_SERVICE_GET, on_service);
 	if (!ret && args->json)
 		return cl_print_json(json_pack("{s:o}", "services", view.list));
@@ -252,7 +333,7 @@ static json_t *sentences(void)
 {
 	json_t *all = json_object();
 
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < NAT_COUNTERS; i++)
 		json_object_set_new(all, counters[i].name,
 				    json_string(counters[i].sentence));
 	return all;
@@ -275,7 +356,7 @@ int nat_stats(const struct nat_args *args)
 	if (ret || !args->explain)
 		return ret;
 	puts(view.found ? "" : "no counters yet; they would be:");
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < NAT_COUNTERS; i++)
 		printf("%-15s %s\n", counters[i].name, counters[i].sentence);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,93 @@ int cl_genl_run(struct cl_genl *genl, cl_genl_cb cb, void *arg)
 const char *cl_genl_why(const struct cl_genl *genl, int err)
 {
 	return genl->why[0] ? genl->why : strerror(-err);
+}
+
+/* The number of a group is wanted. */
+struct wanted {
+	const char *group;
+	uint32_t group_id;
+	bool is_it;
+};
+
+static int group_attr(const struct nlattr *attr, void *data)
+{
+	struct wanted *wanted = data;
+
+	if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_ID &&
+	    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+		wanted->group_id = mnl_attr_get_u32(attr);
+	if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_NAME &&
+	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+		wanted->is_it = !strcmp(mnl_attr_get_str(attr), wanted->group);
+	return MNL_CB_OK;
+}
+
+static int groups_attr(const struct nlattr *attr, void *data)
+{
+	const struct nlattr *group;
+	struct wanted *wanted = data;
+
+	if (mnl_attr_get_type(attr) != CTRL_ATTR_MCAST_GROUPS)
+		return MNL_CB_OK;
+	mnl_attr_for_each_nested(group, attr) {
+		wanted->is_it = false;
+		mnl_attr_parse_nested(group, group_attr, wanted);
+		if (wanted->is_it)
+			return MNL_CB_STOP;
+	}
+	return MNL_CB_OK;
+}
+
+static int on_groups(const struct nlmsghdr *nlh, void *arg)
+{
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), groups_attr, arg);
+	return 0;
+}
+
+int cl_genl_join(struct cl_genl *genl, const char *group)
+{
+	struct wanted wanted = { .group = group };
+	uint16_t family = genl->family;
+	struct nlmsghdr *nlh;
+	int err;
+
+	genl->family = GENL_ID_CTRL;
+	nlh = cl_genl_msg(genl, CTRL_CMD_GETFAMILY, 1, 0);
+	genl->family = family;
+	mnl_attr_put_u16(nlh, CTRL_ATTR_FAMILY_ID, family);
+	err = cl_genl_run(genl, on_groups, &wanted);
+	if (err)
+		return err;
+	if (!wanted.is_it)
+		return -ENOENT;
+	if (mnl_socket_setsockopt(genl->sock, NETLINK_ADD_MEMBERSHIP,
+				  &wanted.group_id, sizeof(wanted.group_id)))
+		return -errno;
+	return 0;
+}
+
+int cl_genl_wait(struct cl_genl *genl, int timeout_ms, cl_genl_cb cb, void *arg)
+{
+	struct pollfd fd = { .fd = mnl_socket_get_fd(genl->sock), .events = POLLIN };
+	ssize_t len;
+	int ret;
+
+	genl->cb = cb;
+	genl->arg = arg;
+	genl->cb_err = 0;
+	ret = poll(&fd, 1, timeout_ms);
+	if (ret <= 0)
+		return ret < 0 ? -errno : 0;
+	len = mnl_socket_recvfrom(genl->sock, genl->recv, sizeof(genl->recv));
+	if (len < 0)
+		return -errno;
+	/* Unasked: they have no sequence number, and are not for our port. */
+	ret = mnl_cb_run2(genl->recv, (size_t)len, 0, 0, on_data, genl, control,
+			  NLMSG_MIN_TYPE);
+	if (ret == MNL_CB_ERROR)
+		return errno ? -errno : -EIO;
+	return genl->cb_err ? genl->cb_err : 1;
 }
 
 static int family_attr(const struct nlattr *attr, void *data)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * output.c - messages, JSON, tables, small files and lists of CPUs
+ * output.c - messages, JSON, tables, small files, lists of CPUs, the clock
  */
 #include <ctype.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "corelane.h"
@@ -282,4 +283,12 @@ int cl_online_cpus(unsigned int *cpus, size_t max)
 			       "/sys/devices/system/cpu/online");
 
 	return len < 0 ? len : cl_parse_cpulist(buf, cpus, max);
+}
+
+uint64_t cl_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
