@@ -2,20 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Fill the cache: guest kernels, their headers, the guest's userland and the
-# QEMU of simulated time, from Debian's packages.  What is there already is left alone, so that a second
-# run downloads nothing.
+# QEMU of simulated time, from Debian's packages.  What is there already is left
+# alone, so that a second run downloads nothing.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=debian.sh
 . "$(dirname "$0")/debian.sh"
-
-# What the guest's programs and tests need; dependencies follow.
-GUEST_PACKAGES=(base-files base-passwd bash busybox-static iproute2 ethtool
-	iputils-ping lighttpd apache2-utils fio nvme-cli e2fsprogs xfsprogs
-	util-linux kmod procps nftables iptables tcpdump jq libmnl0 libjansson4
-	python3-minimal mawk)
+# shellcheck source-path=SCRIPTDIR source=userland.sh
+. "$(dirname "$0")/userland.sh"
 
 usage()
 {
@@ -119,18 +115,16 @@ fetch_source()
 	echo "$release" > "$tree/.corelane-release"
 }
 
-# The userland is named by its package list, so that a changed list is a new one.
-guest_root()
-{
-	echo "$CORELANE_CACHE/guest/$(printf '%s\n' "${GUEST_PACKAGES[@]}" | sha256sum | cut -c1-12)"
-}
-
 fetch_userland()
 {
 	local dir debs
 
 	dir=$(guest_root)
-	[[ $update == yes || ! -f $dir/.complete ]] || return 0
+	if [[ $update == no && -f $dir/.complete ]]; then
+		# Another checkout, with another list, may have had its own.
+		ln -sfn "$dir" "$CORELANE_CACHE/guest/current"
+		return 0
+	fi
 	fresh_lists
 	say "fetching the guest's userland (about 85 MB)"
 	debs=$CORELANE_CACHE/debs/guest

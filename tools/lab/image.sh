@@ -125,7 +125,7 @@ image_make()
 
 	image_make_base "$release"
 	mkdir -p "$overlay/corelane"/{bin,lab,tests}
-	for dir in bonding percore pollnvme simlane system lib.sh; do
+	for dir in bonding kselftest percore pollnvme simlane system lib.sh; do
 		[[ ! -e $CORELANE_TOP/tests/$dir ]] || cp -r "$CORELANE_TOP/tests/$dir" "$overlay/corelane/tests/"
 	done
 	cp "$CORELANE_TOP"/tools/lab/guest/* "$overlay/corelane/lab/"

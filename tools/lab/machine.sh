@@ -39,7 +39,7 @@ machine_accel()
 	fi
 	case $accel in
 	kvm) machine=(-M q35 -accel kvm -cpu host) ;;
-	tcg) machine=(-M q35 -accel 'tcg,thread=multi' -cpu max) ;;
+	tcg) machine=(-M q35 -accel "tcg,thread=$threads" -cpu max) ;;
 	*) usage_error "--accel wants tcg, kvm or auto" ;;
 	esac
 	machine+=(-device virtio-rng-pci)

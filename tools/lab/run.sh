@@ -35,6 +35,8 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --timeout SECONDS      give up after this long (default 600)
   --append TEXT          more for the kernel's command line
   --accel tcg|kvm|auto   auto (default) uses KVM where a boot with it works
+  --one-thread           emulated CPUs take turns on one thread: less at a time,
+                         but none waits for another that the host has put off
   --clock wall|sim       wall (default): the guest runs as fast as it can; sim:
                          in simulated time (simlane), where its cores are cores
   --seed N               sim: seed of what is random (default 1)
@@ -45,7 +47,7 @@ EOF
 }
 
 kernel=6.12 cpus=4 mem=2048 lanes=0 nvme=() results=$CORELANE_TOP/results/lab
-timeout=600 append='' accel=auto watch=no nic=e1000e clock=wall seed=1 sim_options=''
+timeout=600 append='' accel=auto threads=multi watch=no nic=e1000e clock=wall seed=1 sim_options=''
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--kernel | --cpus | --mem | --lanes | --nic | --results | --timeout | --append | --accel | --clock | --seed)
@@ -53,6 +55,9 @@ while [[ $# -gt 0 ]]; do
 		declare "${1#--}=$2"; shift 2 ;;
 	--nvme) nvme+=("${2-}"); shift 2 ;;
 	--sim) sim_options=${2-}; shift 2 ;;
+	--one-thread)
+		# shellcheck disable=SC2034  # machine.sh's
+		threads=single; shift ;;
 	--watch) watch=yes; shift ;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage_error "unknown option $1" ;;
@@ -87,8 +92,7 @@ cleanup()
 	rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+end_on_signals :
 
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
@@ -108,6 +112,18 @@ selftests_add()
 	done
 }
 
+# The kernel's tool that speaks to a netlink family by its description (YNL),
+# and the description of ours.
+ynl_add()
+{
+	local tree=$CORELANE_CACHE/src/linux-source-6.12 to=$work/overlay/corelane/ynl
+
+	[[ -d $tree/tools/net/ynl ]] || return 0
+	mkdir -p "$to"
+	cp -r "$tree/tools/net/ynl"/{cli.py,lib} "$tree"/Documentation/netlink/genetlink-legacy.yaml \
+		"$CORELANE_TOP"/Documentation/netlink/specs/*.yaml "$to/"
+}
+
 mkdir -p "$work/overlay/corelane"
 {
 	printf 'script=%q\n' "$1"
@@ -116,6 +132,7 @@ mkdir -p "$work/overlay/corelane"
 	printf ')\n'
 } > "$work/overlay/corelane/job"
 selftests_add
+ynl_add
 image_make "$release" "$work"
 
 # What QEMU is to run; simulate.sh and machine.sh fill these in.
@@ -123,8 +140,9 @@ devices=() machine=() kernel_file=$image/boot/vmlinuz-$release
 if [[ $clock == sim ]]; then
 	simulate_prepare "$release" "$work"
 	simulate_machine "$release" "$results" "$mem" "$seed" "$sim_options"
-	# A guest in simulated time takes its time to boot.
-	append="$SIMULATE_APPEND $append" boot_limit=$((120 + cpus * 6))
+	# A guest in simulated time takes its time to boot: some ten seconds
+	# of a processor that others may want as well.
+	append="$SIMULATE_APPEND $append" boot_limit=$((600 + cpus * 30))
 else
 	machine_accel "$accel" "$kernel_file" "$work/probe.log"
 	# tsc=reliable: the guest's watchdog would find the emulated clock

@@ -22,7 +22,7 @@ set -u
 
 points=ordinary:1,lanes:1 max_cores=1 nics=1 clients=0 ports=0 repeats=5 workers=1 size=128 clock=wall switch_hash=layer2+3
 seconds=3 warm=1 # wall time
-window_ms=20 seed=1 vary='' senders=no # simulated time
+window_ms=20 seed=1 vary='' senders=no keep_alive=no settle=1 # simulated time
 for arg; do
 	declare "$arg"
 done

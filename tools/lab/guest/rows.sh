@@ -7,6 +7,9 @@
 #
 # Private ports start at PORT_BASE.  Ports next to each other share cache lines
 # of the kernel's hash of bound ports; 16 apart they do not.
+#
+# Rows -tuned have all that is known to help: ports 16 apart, a folder of files
+# per core, no metrics kept of each client, and they send by CPU.
 
 # bench.sh's arguments, with defaults for a reader of this file alone
 : "${workers:=1}" "${row:=}"
@@ -23,6 +26,11 @@ bench_prepare()
 	web_root "$WWW"
 }
 
+tuned()
+{
+	sysctl -qw net.ipv4.tcp_no_metrics_save=1
+}
+
 # One server on all cores, one listening socket
 web_shared() # N
 {
@@ -33,15 +41,11 @@ web_shared() # N
 # A server per core on a port of its own; with "roots", its own folder too
 web_private() # N SPACING [roots]
 {
-	local k port root ports=()
+	local k port ports=()
 
 	for ((k = 0; k < $1; k++)); do
-		port=$((PORT_BASE + $2 * k)) root=$WWW
-		if [[ ${3:-} == roots ]]; then
-			root=$WWW.$k
-			web_root "$root"
-		fi
-		web "$k" "$TOPO_VIP" "$port" "$workers" "$root"
+		port=$((PORT_BASE + $2 * k))
+		web "$k" "$TOPO_VIP" "$port" "$workers" "$(web_root_of "$k" "${3:-}")"
 		ports+=("$port")
 	done
 	listening 1 "${ports[@]}"
@@ -108,16 +112,19 @@ row_nft_cpu()
 	bonded_by_cpu "$1" && nft_stateless "$1" 1 && web_private "$1" 1
 }
 
-# The same with all that is known to help: ports apart, a folder per core, no
-# metrics kept of each client
 row_nft_tuned()
 {
-	sysctl -qw net.ipv4.tcp_no_metrics_save=1
-	bonded_by_cpu "$1" && nft_stateless "$1" 16 && web_private "$1" 16 roots
+	tuned && bonded_by_cpu "$1" && nft_stateless "$1" 16 && web_private "$1" 16 roots
+}
+
+# One server for all cores: on a single one nothing chooses a listener
+row_shared_tuned()
+{
+	tuned && bonded_by_cpu "$1" && web_shared "$1"
 }
 
 # A server per core behind xt_cpu and REDIRECT, which tracks connections
-row_redirect()
+redirect() # N SPACING [roots]
 {
 	local k
 
@@ -125,18 +132,44 @@ row_redirect()
 	modprobe nf_conntrack && sysctl -qw net.netfilter.nf_conntrack_max=1048576 || return 1
 	for ((k = 0; k < $1; k++)); do
 		iptables-legacy -t nat -A PREROUTING -d "$TOPO_VIP" -p tcp --dport 80 -m cpu --cpu "$k" \
-			-j REDIRECT --to-ports $((PORT_BASE + k)) || return 1
+			-j REDIRECT --to-ports $((PORT_BASE + $2 * k)) || return 1
 	done
-	web_private "$1" 1
+	web_private "$@"
+}
+
+row_redirect()
+{
+	redirect "$1" 1
+}
+
+row_redirect_tuned()
+{
+	tuned && redirect "$1" 16 roots
+}
+
+# A server per core on private ports, and a BPF program that looks its listener
+# up by CPU: nothing is rewritten
+SK_LOOKUP=/sys/fs/bpf/sklookup
+row_sklookup_tuned()
+{
+	local k
+
+	tuned && bonded_by_cpu "$1" && web_private "$1" 16 roots || return 1
+	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || return 1
+	mkdir -p "$SK_LOOKUP" && sklookup attach "$SK_LOOKUP" "$TOPO_VIP" 80 "$1" || return 1
+	for ((k = 0; k < $1; k++)); do
+		# shellcheck disable=SC2154  # server_pids is of web.sh
+		sklookup add "$SK_LOOKUP" "$k" "${server_pids[k]}" || return 1
+	done
 }
 
 # A listener per core without NAT, for servers that take one
-reuseport()
+reuseport() # N [roots]
 {
 	local k
 
 	for ((k = 0; k < $1; k++)); do
-		web_activated "$k" "$TOPO_VIP" 80
+		web_activated "$k" "$TOPO_VIP" 80 "$(web_root_of "$k" "${2:-}")"
 	done
 	listening "$1" 80
 }
@@ -173,20 +206,38 @@ row_reuseport()
 	bonded_by_cpu "$1" && reuseport "$1"
 }
 
-# A lane per core: NIC, interrupt, listener, server, transmit NIC
-row_lanes() # N [roots]
+row_reuseport_tuned()
 {
-	modprobe percore || return 1
-	bonded_by_cpu "$1" || return 1
-	corelane nat add "$TOPO_VIP:80" --cpus "0-$(($1 - 1))" --ports "$PORT_BASE+16" || return 1
-	web_private "$1" 16 "${2:-}"
+	tuned && bonded_by_cpu "$1" && reuseport "$1" roots
 }
 
-# The same with a folder per core and no metrics kept
+# A lane per core: NIC, interrupt, listener, server, transmit NIC
+lanes() # METHOD N [roots]
+{
+	modprobe percore || return 1
+	bonded_by_cpu "$2" || return 1
+	corelane nat add "$TOPO_VIP:80" --method "$1" --cpus "0-$(($2 - 1))" --ports "$PORT_BASE+16" || return 1
+	web_private "$2" 16 "${3:-}"
+}
+
+row_lanes()
+{
+	lanes nat "$1"
+}
+
 row_lanes_tuned()
 {
-	sysctl -qw net.ipv4.tcp_no_metrics_save=1
-	row_lanes "$1" roots
+	tuned && lanes nat "$1" roots
+}
+
+row_lanes_steer()
+{
+	lanes steer "$1"
+}
+
+row_lanes_steer_tuned()
+{
+	tuned && lanes steer "$1" roots
 }
 
 # row_foreign_tx: packets so far that left by another core's NIC, where the
@@ -259,6 +310,7 @@ filters_out()
 row_down()
 {
 	web_stop
+	rm -rf "$SK_LOOKUP"
 	! grep -q '^percore ' /proc/modules || corelane nat del "$TOPO_VIP:80" > /dev/null 2>&1
 	! grep -q '^iptable_nat ' /proc/modules || iptables-legacy -t nat -F
 	filters_out || echo 'rows: a filter module does not go'

@@ -10,7 +10,7 @@
 # bench.sh's arguments and plan, for a reader of this file alone
 : "${repeats:=5}" "${window_ms:=20}" "${seed:=1}" "${vary=}" "${start_ms:=60}" "${cache_ms:=160}" "${warm_ms:=4}"
 : "${concurrency:=2}" "${size:=128}" "${workers:=1}" "${release:=}" "${out:=/results}"
-: "${senders:=no}" "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
+: "${senders:=no}" "${keep_alive:=no}" "${settle:=1}" "${row:=}" "${n:=1}" "${client_first:=1}" "${client_last:=1}" "${ports:=1}" "${TOPO_SWITCH_FIRST:=0}"
 
 # shellcheck source=/dev/null
 . /corelane/lab/senders.sh
@@ -55,12 +55,16 @@ count_senders()
 	return $status
 }
 
-# load_begin PART: and wait until all has settled, or only a PARTth of that.
+# load_begin PART: and wait until all has settled, or only for a PARTth of that.
 # RCU, the allocators and then the caches do so by the coarse clock, too, which
 # costs less.  More cores fill what they share sooner.
 load_begin()
 {
-	clients_start -n 1000000
+	if [[ $keep_alive == yes ]]; then
+		clients_start -k -n 1000000
+	else
+		clients_start -n 1000000
+	fi
 	mapfile -t pids < /tmp/ab.pids
 	ln -sf "/proc/${pids[0]}/net/netstat" /tmp/clients
 	ms $((start_ms / $1))
@@ -90,7 +94,7 @@ point_run()
 	f0=$(row_foreign_tx) m0=$(row_migrated)
 	rm -rf /tmp/simlane
 	windows_plan > /tmp/plan
-	load_begin 1
+	load_begin "$settle"
 	simlane windows "$length" "${COUNTERS[@]}" < /tmp/plan > /dev/null || status=1
 	load_end
 	f1=$(row_foreign_tx) m1=$(row_migrated)
@@ -98,8 +102,9 @@ point_run()
 	[[ $senders == no ]] || count_senders "$length" || status=1
 	mkdir -p "$out/windows"
 	cp -r /tmp/simlane/. "$out/windows/"
-	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d, "nics": %d}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
+	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": %d, "kernel": "%s", "params": {"size": %d, "workers": %d, "concurrency": %d, "switch_hash": "%s", "window_ms": %d, "nics": %d, "keep_alive": %s}, "clients": [%d, %d], "switch": [%d, %d], "requests": %d, "failed": %d, "dead": %d, "latency_p50": %s, "latency_p99": %s, "latency_mean": %s, "foreign_tx": %s, "migrated": %s, "direct": %s}\n' \
 		"$row" "$n" "$repeats" "$seed" "$release" "$size" "$workers" "$concurrency" "$TOPO_SWITCH_HASH" "$length" "$count" \
+		"$([[ $keep_alive == yes ]] && echo true || echo false)" \
 		"$client_first" "$client_last" "$TOPO_SWITCH_FIRST" "$((TOPO_SWITCH_FIRST + (count < ports ? count : ports) - 1))" \
 		"$requests" "$failed" "$dead" "$p50" "$p99" "$mean" \
 		"$(gained "$f0" "$f1")" "$(gained "${m0% *}" "${m1% *}")" "$(gained "${m0#* }" "${m1#* }")" \

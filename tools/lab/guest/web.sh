@@ -16,6 +16,18 @@ web_root()
 	head -c "$size" /dev/zero | tr '\0' x > "$1/f"
 }
 
+# web_root_of CORE [roots]: the folder of a core's server, with "roots" its own
+web_root_of()
+{
+	local root=$WWW
+
+	if [[ ${2:-} == roots ]]; then
+		root=$WWW.$1
+		web_root "$root"
+	fi
+	echo "$root"
+}
+
 # web_conf ADDRESS PORT WORKERS ROOT [LINE]: print a lighttpd configuration
 web_conf()
 {
@@ -27,6 +39,7 @@ web_conf()
 	server.max-fds = 8192
 	server.max-connections = 4096
 	server.listen-backlog = 1024
+	server.max-keep-alive-requests = 60000
 	server.upload-dirs = ( "/tmp/upload" )
 	server.max-worker = $3
 	${5:-}
@@ -57,13 +70,13 @@ web()
 	web_start taskset -c "$1" lighttpd -D -f "$conf"
 }
 
-# web_activated CPU ADDRESS PORT: a lighttpd on this CPU with a listening
+# web_activated CPU ADDRESS PORT [ROOT]: a lighttpd on this CPU with a listening
 # socket of the CPU's own, shared by SO_REUSEPORT
 web_activated()
 {
 	local conf=/tmp/lighttpd.$3-$1.conf
 
-	web_conf "$2" "$3" 0 "$WWW" 'server.systemd-socket-activation = "enable"' > "$conf"
+	web_conf "$2" "$3" 0 "${4:-$WWW}" 'server.systemd-socket-activation = "enable"' > "$conf"
 	web_start sockexec "$1" "$2" "$3" lighttpd -D -f "$conf"
 }
 
