@@ -10,6 +10,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=bench-rows.sh
 . "$CORELANE_TOP/scripts/bench-rows.sh"
+# shellcheck source-path=SCRIPTDIR source=bench-parts.sh
+. "$CORELANE_TOP/scripts/bench-parts.sh"
 
 usage()
 {
@@ -58,17 +60,6 @@ while [[ $# -gt 0 ]]; do
 done
 IFS=, read -ra hashes <<< "$switch_hash"
 
-check_options()
-{
-	local row
-
-	for row in ${rows//,/ }; do
-		[[ " ${BONDING_ROWS[*]} " == *" $row "* ]] ||
-			usage_error "--rows: no row '$row' here; rows are ${BONDING_ROWS[*]}"
-	done
-	[[ -z $results || -d $results ]] || usage_error "--results: there is no folder $results"
-}
-
 # cores_for HASH: all for the first of the switches
 cores_for()
 {
@@ -88,18 +79,6 @@ measure()
 		"$CORELANE_TOP/scripts/bench.sh" --rows "$rows" --cores "$(cores_for "$hash")" --nics "$nics" --senders \
 			--switch-hash "$hash" --out "$out/switch-$hash" ${bench_options[@]+"${bench_options[@]}"} > /dev/null
 	done
-}
-
-# profiles DIR: each point's functions, by scripts/profile.sh's means, as an
-# array of {row, cores, functions}
-profiles()
-{
-	local row n file
-
-	jq -r '[.[] | [.row, .cores]] | unique[] | @tsv' "$1/results.json" | while read -r row n; do
-		file=$("$CORELANE_TOP/scripts/profile-report.sh" "$1" "$n" "$row")
-		jq --arg row "$row" --argjson cores "$n" '{row: $row, cores: $cores, functions}' "$file.json"
-	done | jq -s .
 }
 
 # tables DIR: of one switch
@@ -151,7 +130,7 @@ EOF
 # All that takes long is read before it begins: the file may change meanwhile.
 main()
 {
-	check_options
+	check_parts "${BONDING_ROWS[@]}"
 	if [[ -n $results ]]; then
 		out=$results
 	else

@@ -16,13 +16,15 @@ usage()
 {
 	cat <<'EOF'
 usage: sudo scripts/bench.sh [options]
-       sudo scripts/bench.sh bonding [options]
+       sudo scripts/bench.sh bonding|listeners|block [options]
 
 Boot a Debian kernel in QEMU with the topology of the flow-parallelism paper
 (one e1000e per lane, a link-aggregating switch, clients behind it), load our
 modules, and measure connections per second with ab over a growing number of
 server cores, for each row.  What is missing on this machine is installed first.
-"bonding" is a bench of its own, of ways to send: see "bench.sh bonding --help".
+"bonding", "listeners" and "block" are benches of their own, of ways to send, of
+ways to give each core a listener, and of reading blocks: see "bench.sh bonding
+--help" and so on.
 
   --clock CLOCK    sim (default): simulated time, every guest core with a clock
                    and caches of its own, so that scaling shows; needs QEMU 10.
@@ -41,6 +43,12 @@ server cores, for each row.  What is missing on this machine is installed first.
   --workers N      lighttpd workers per lane in rows with a server per core
                    (sim: 1; wall: 2)
   --file-size N    bytes of the file that is asked for (default 128)
+  --keep-alive     sim: one connection for many requests: what is counted as
+                   connections are requests then
+  --settle N       sim: let load and caches settle for an Nth of the usual time
+                   before the first window (default 1): counts per connection
+                   want less of it than rates
+  --lsm LIST       security modules that the guest has (default: Debian's)
   --window-ms N    sim: length of a measurement in simulated time, from four
                    cores on; fewer get longer ones (default 20)
   --seed N         sim: the first repeat's seed; others follow (default 1)
@@ -61,19 +69,22 @@ on and with), table.txt, connections.svg.  Ctrl-C leaves nothing behind.
 EOF
 }
 
-[[ ${1:-} != bonding ]] || exec "$CORELANE_TOP/scripts/bench-bonding.sh" "${@:2}"
+case ${1:-} in
+bonding | listeners | block) exec "$CORELANE_TOP/scripts/bench-$1.sh" "${@:2}" ;;
+esac
 
 clock=sim cores='' rows='' repeats=5 kernel=6.12 workers='' file_size=128 switch_hash=layer2+3
-nics=1 senders=no window_ms='' seed=1 vary='' sim='' jobs=$(nproc) seconds='' quick=no
+nics=1 senders=no keep_alive=no settle=1 lsm='' window_ms='' seed=1 vary='' sim='' jobs=$(nproc) seconds='' quick=no
 out='' setup=yes command_line="$0 $*"
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--clock | --cores | --rows | --repeats | --seconds | --kernel | --workers | --out | --switch-hash | --nics | \
-	--file-size | --window-ms | --seed | --vary | --sim | --jobs)
+	--file-size | --window-ms | --seed | --vary | --sim | --jobs | --lsm | --settle)
 		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
 		option=${1#--}
 		declare "${option//-/_}=$2"; shift 2 ;;
 	--senders) senders=yes; shift ;;
+	--keep-alive) keep_alive=yes; shift ;;
 	--quick) quick=yes; shift ;;
 	--no-setup) setup=no; shift ;;
 	--list) list_rows; exit 0 ;;
@@ -107,7 +118,7 @@ check_options()
 {
 	local item limit=16
 
-	for item in repeats seconds workers file_size window_ms seed jobs nics; do
+	for item in repeats seconds workers file_size window_ms seed jobs nics settle; do
 		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
 	((seed + repeats <= 256)) || usage_error "--seed: seeds end at 255, repeats included"
@@ -115,6 +126,8 @@ check_options()
 	check_points "$limit"
 	((nics <= limit)) || usage_error "--nics: at most $limit"
 	[[ $vary =~ ^[a-z0-9_,]*$ ]] || usage_error "--vary wants names of constants, not '$vary'"
+	[[ $lsm =~ ^[a-z,]*$ ]] || usage_error "--lsm wants names of security modules, not '$lsm'"
+	[[ $clock == sim || $keep_alive == no ]] || usage_error "--keep-alive is for --clock sim"
 	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
 		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"
 }
@@ -243,7 +256,8 @@ start_lab()
 		ports=$((cables > 16 ? (cables + 1) / 2 : cables))
 		((clients + ports + max < MAX_CPUS)) || clients=$((MAX_CPUS - 1 - max - ports))
 		lab_options=(--clock sim --seed "$seed" --cpus "$((max + clients + ports + 1))" --sim "$NIC_OPTIONS${sim:+,$sim}")
-		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary" "senders=$senders")
+		guest_options+=("clients=$clients" "ports=$ports" "window_ms=$window_ms" "seed=$seed" "vary=$vary" "senders=$senders"
+			"keep_alive=$keep_alive" "settle=$settle")
 		# Four times what it takes here: for a guest that hangs, not for
 		# a host that is busy.
 		limit=$((4 * (600 + ${#points[@]} * (120 + max * (repeats + vary_windows + 1) * window_ms))))
@@ -255,7 +269,7 @@ start_lab()
 	mkdir -p "$dir"
 	: > "$dir/console.log"
 	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$kernel" --lanes "$cables" --mem 3072 --results "$dir" \
-		--timeout "$limit" "${lab_options[@]}" tools/lab/guest/bench.sh "${guest_options[@]}" \
+		--timeout "$limit" ${lsm:+--append "lsm=$lsm"} "${lab_options[@]}" tools/lab/guest/bench.sh "${guest_options[@]}" \
 		> "$dir/lab.log" 2>&1 &
 	labs+=($!)
 }
@@ -284,6 +298,12 @@ follow()
 	done
 }
 
+labs_end()
+{
+	kill "${labs[@]}" "$follower" 2> /dev/null || true
+	wait "${labs[@]}" 2> /dev/null
+}
+
 measure()
 {
 	local follower i failed=0 status=0 total=${#points[@]}
@@ -298,29 +318,22 @@ measure()
 	follow "$total" &
 	follower=$!
 	# All die with us: the lab cleans up after itself when told to stop.
-	trap 'kill "${labs[@]}" "$follower" 2> /dev/null; wait "${labs[@]}" 2> /dev/null; exit 130' INT
-	trap 'kill "${labs[@]}" "$follower" 2> /dev/null; wait "${labs[@]}" 2> /dev/null; exit 143' TERM HUP
+	end_on_signals labs_end
 	for i in "${!labs[@]}"; do
 		wait "${labs[i]}" || { status=$?; failed=$i; }
 	done
 	kill "$follower" 2> /dev/null || true
 	wait "$follower" 2> /dev/null || true
 	progress_clear
-	trap_signals
+	end_on_signals :
 	if [[ $status != 0 ]]; then
 		cat "$partial/job$failed/lab.log" >&2
 		die "the run failed (status $status)"
 	fi
 }
 
-trap_signals()
-{
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
-}
-
 trap finish EXIT
-trap_signals
+end_on_signals :
 # All that takes long is read before it begins: the file may change meanwhile.
 main()
 {

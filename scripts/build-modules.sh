@@ -58,7 +58,7 @@ stage_sources()
 	local file
 
 	mkdir -p "$stage"
-	(cd "$CORELANE_TOP" && find Kbuild drivers net include -path '*/generated' -prune -o -type f \
+	(cd "$CORELANE_TOP" && find Kbuild drivers net include tests/modules -path '*/generated' -prune -o -type f \
 		! -name '*.o' ! -name '*.ko' ! -name '*.mod*' ! -name '.*.cmd' \
 		! -name compat_autoconf.h -print0) |
 	while IFS= read -r -d '' file; do

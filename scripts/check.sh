@@ -10,17 +10,18 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../tools/lab/emulator.sh
 . "$CORELANE_TOP/tools/lab/emulator.sh"
 
-GROUPS_ALL=(unit style build bonding percore pollnvme simlane system)
+GROUPS_ALL=(unit style build bonding kselftest percore pollnvme simlane system)
 
 usage()
 {
 	cat <<'EOF'
 usage: sudo scripts/check.sh [--kernel LINE] [--no-setup] [GROUP...]
 
-Run the tests and count them.  Groups: unit, style, build, bonding, percore,
-pollnvme, simlane, system (default: all).  The lab groups boot each kernel line
-in QEMU once and run every test of their folder in it; --kernel keeps to one
-line.  simlane runs in simulated time, and then what tests it from outside.
+Run the tests and count them.  Groups: unit, style, build, bonding, kselftest,
+percore, pollnvme, simlane, system (default: all).  The lab groups boot the
+kernel lines in QEMU side by side and run every test of their folder; --kernel
+keeps to one line.  kselftest runs what the kernel itself has for bonding;
+simlane runs in simulated time, and then what tests it from outside.
 Logs: build/check/.  The last line is "N passed, N failed[, N skipped]".
 EOF
 }
@@ -47,11 +48,12 @@ logs=$CORELANE_TOP/build/check
 passed=0 failed=0 skipped=0
 failures=()
 
-# outcome NAME STATUS LOG: count the KTAP lines of a program's log; a bad exit
-# without a "not ok" is a failure of its own, as is a log without any line.
+# outcome NAME STATUS LOG [SECONDS]: count the KTAP lines of a program's log; a
+# bad exit without a "not ok" is a failure of its own, as is a log without any
+# line.
 outcome()
 {
-	local name=$1 status=$2 log=$3 ok bad skip
+	local name=$1 status=$2 log=$3 took=${4-} ok bad skip
 
 	skip=$(grep -cE '^ok .*# SKIP' "$log") || true
 	ok=$(($(grep -cE '^ok ' "$log" || true) - skip))
@@ -64,7 +66,7 @@ outcome()
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	[[ $bad == 0 ]] || failures+=("$name (see $log)")
-	printf '%-44s %3d passed, %d failed, %d skipped\n' "$name" "$ok" "$bad" "$skip"
+	printf '%-44s %3d passed, %d failed, %d skipped%s\n' "$name" "$ok" "$bad" "$skip" "${took:+ ($took s)}"
 }
 
 # step NAME COMMAND...: a command that is a test by its status alone
@@ -112,52 +114,86 @@ group_build()
 	step 'build: tools' make -s -C "$CORELANE_TOP" tools test-tools
 }
 
-# The lab groups: one boot per kernel line runs the whole folder, on a machine
+# lab_run GROUP LINE RUN-OPTION...: one boot runs the whole folder; does not
+# come back, so that a signal to it reaches the guest
+lab_run()
+{
+	local group=$1 line=$2
+	local results=$logs/$group-$line
+
+	shift 2
+	rm -rf "$results"
+	exec "$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
+		--results "$results" --timeout 3600 tools/lab/guest/tests.sh "$group" \
+		> "$logs/$group-$line.log" 2>&1
+}
+
+# lab_outcome GROUP LINE: what came of it
+lab_outcome()
+{
+	local group=$1 line=$2 log name status took
+	local results=$logs/$group-$line
+
+	sed -n 's/^run.sh: /# /p' "$results.log"
+	if [[ ! -s $results/tests ]]; then
+		cat "$results.log"
+		echo "not ok 1 $group on $line: the guest ran no test" >> "$results.log"
+		outcome "$group $line" 1 "$results.log"
+		return
+	fi
+	while read -r name status took; do
+		log=$results/$name.log
+		outcome "$group/$name $line" "$status" "$log" "$took"
+		[[ $status == 0 || $status == 4 ]] || grep -E '^(not ok|#|Bail)' "$log" | tail -n 8 || true
+	done < "$results/tests"
+	if [[ ! -s $results/status ]]; then
+		echo "not ok 1 $group on $line: the guest died" > "$results/died.log"
+		tail -n 30 "$results/console.log"
+		outcome "$group $line" 1 "$results/died.log"
+	fi
+}
+
+# Interrupted: no guest stays behind.
+labs=()
+labs_end()
+{
+	[[ ${#labs[@]} == 0 ]] || kill "${labs[@]}" 2> /dev/null || true
+	wait
+}
+
+# The lab groups: a guest for each kernel line, side by side, on a machine
 # described by run.sh's options.
 lab_group() # GROUP RUN-OPTION...
 {
-	local group=$1 line results status log name
+	local group=$1 line
 
 	shift
 	[[ -n $(find "$CORELANE_TOP/tests/$group" -name '*.sh' 2> /dev/null) ]] || return 0
+	labs=()
+	end_on_signals labs_end
 	for line in "${lines[@]}"; do
-		results=$logs/$group-$line status=0
-		rm -rf "$results"
-		"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
-			--results "$results" --timeout 3600 tools/lab/guest/tests.sh "$group" \
-			> "$logs/$group-$line.log" 2>&1 || status=$?
-		sed -n 's/^run.sh: /# /p' "$logs/$group-$line.log"
-		if [[ ! -s $results/tests ]]; then
-			cat "$logs/$group-$line.log"
-			echo "not ok 1 $group on $line: the guest ran no test" >> "$logs/$group-$line.log"
-			outcome "$group $line" 1 "$logs/$group-$line.log"
-			continue
-		fi
-		while read -r name status; do
-			log=$results/$name.log
-			outcome "$group/$name $line" "$status" "$log"
-			[[ $status == 0 || $status == 4 ]] || grep -E '^(not ok|#|Bail)' "$log" | tail -n 8 || true
-		done < "$results/tests"
-		if [[ ! -s $results/status ]]; then
-			echo "not ok 1 $group on $line: the guest died" > "$results/died.log"
-			tail -n 30 "$results/console.log"
-			outcome "$group $line" 1 "$results/died.log"
-		fi
+		lab_run "$group" "$line" "$@" &
+		labs+=($!)
+	done
+	wait
+	trap - INT TERM HUP
+	for line in "${lines[@]}"; do
+		lab_outcome "$group" "$line"
 	done
 }
 
 # Tests that run on this machine, and boot what they need.
 host_group() # NAME DIR
 {
-	local name test log status
+	local name test log status from
 
 	for test in "$2"/*.sh; do
 		[[ -x $test ]] || continue
 		name=$1/$(basename "$test" .sh)
-		log=$logs/${name//\//-}.log status=0
+		log=$logs/${name//\//-}.log status=0 from=$SECONDS
 		CORELANE_LINES_UNDER_TEST="${lines[*]}" "$test" > "$log" 2>&1 || status=$?
 		[[ $status == 0 || $status == 4 ]] || tail -n 15 "$log"
-		outcome "$name" "$status" "$log"
+		outcome "$name" "$status" "$log" $((SECONDS - from))
 	done
 }
 
@@ -182,11 +218,13 @@ main()
 	begun=$SECONDS
 	case " ${groups[*]} " in
 	*' build '*) ;;
-	*' bonding '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
+	*' bonding '* | *' kselftest '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
 	esac
 	for group in "${groups[@]}"; do
 		echo "# $group ($((SECONDS - begun)) s)"
 		case $group in
+		# They mostly sleep, and count what comes while they do.
+		kselftest) lab_group kselftest --cpus 4 --one-thread ;;
 		bonding | percore | pollnvme) lab_group "$group" --cpus 4 --lanes 4 --nvme 256M --nvme 256M ;;
 		system) host_group system "$CORELANE_TOP/tests/system" ;;
 		*) "group_$group" ;;

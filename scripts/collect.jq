@@ -22,7 +22,9 @@ def sends: test("dev_queue_xmit|sch_direct_xmit|qdisc|net_tx_action|_xmit_frame|
 	# further apart than it is long.  A connection is counted when the server,
 	# which closes first, puts it into TIME_WAIT: PassiveOpens counts sockets
 	# made, and a race may make one in vain.
-	| (if $c.seconds > 0 then $c.served / $c.seconds else 0 end) as $rate
+	# A connection that is kept ends seldom; a request has one segment's answer.
+	| (if $p.params.keep_alive then $c.answers else $c.served end) as $served
+	| (if $c.seconds > 0 then $served / $c.seconds else 0 end) as $rate
 	| ($rate * $w.virtual_ms / 1000) as $connections
 	| (if $rate == 0 then "no connection was served"
 	   elif $p.failed + $p.dead > 0 then "\($p.failed) failed requests, \($p.dead) clients gave up"
@@ -44,8 +46,10 @@ def sends: test("dev_queue_xmit|sch_direct_xmit|qdisc|net_tx_action|_xmit_frame|
 		["listen_drops", "1", $c.dropped],
 		["reordered_segments", "1", $c.out_of_order],
 		["duplicate_segments", "1", $c.duplicates],
-		["packets_per_connection", "1", (if $c.served > 0 then $c.sent / $c.served else 0 end)],
-		["sockets_per_connection", "1", (if $c.served > 0 then $c.opens / $c.served else 0 end)]
+		["packets_per_connection", "1", (if $served > 0 then $c.sent / $served else 0 end)],
+		["tcp_in_per_connection", "1", (if $served > 0 then $c.tcp_in / $served else 0 end)],
+		["tcp_out_per_connection", "1", (if $served > 0 then $c.tcp_out / $served else 0 end)],
+		["sockets_per_connection", "1", (if $served > 0 then $c.opens / $served else 0 end)]
 	   ]
 	   + (if $w.cache then [
 		["instructions_per_connection", "1", per_connection($w.totals.insn)],

@@ -40,8 +40,8 @@ counters()
 		}
 		FILENAME ~ /\/times$/ { seconds = $4 - $3 }
 		END {
-			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"served\": %d, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d, \"sent\": %d, \"out_of_order\": %d, \"duplicates\": %d}\n",
-				tag, seconds, gain["TcpExt:TW"], gain["Tcp:PassiveOpens"], gain["Tcp:OutRsts"], gain["Tcp:RetransSegs"],
+			printf "{\"tag\": \"%s\", \"seconds\": %.9f, \"served\": %d, \"answers\": %d, \"tcp_in\": %d, \"tcp_out\": %d, \"opens\": %d, \"resets\": %d, \"retransmitted\": %d, \"dropped\": %d, \"foreign_rx\": %d, \"sent\": %d, \"out_of_order\": %d, \"duplicates\": %d}\n",
+				tag, seconds, gain["TcpExt:TW"], gain["TcpExt:TCPOrigDataSent"], gain["Tcp:InSegs"], gain["Tcp:OutSegs"], gain["Tcp:PassiveOpens"], gain["Tcp:OutRsts"], gain["Tcp:RetransSegs"],
 				gain["TcpExt:ListenDrops"],
 				(foreign > 0 ? received * foreign / (local + foreign) + 0.5 : 0), sent,
 				gain["clients TcpExt:TCPOFOQueue"],

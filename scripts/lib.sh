@@ -34,6 +34,17 @@ say()
 	printf '%s\n' "$*" >&2
 }
 
+# end_on_signals COMMAND: told to stop, run it, then the EXIT trap.  The first
+# signal is the last that is heard, as another one would cut that trap short:
+# who stops a process group and what it started sends some of it two.
+end_on_signals()
+{
+	# shellcheck disable=SC2064  # the command of now
+	trap "trap '' INT TERM HUP; $1 || true; exit 130" INT
+	# shellcheck disable=SC2064
+	trap "trap '' INT TERM HUP; $1 || true; exit 143" TERM HUP
+}
+
 # check_points LIMIT: a bench's $cores, $rows and $kernel make sense, by its
 # ALL_ROWS and the most cores it takes
 # shellcheck disable=SC2154  # they are the bench's

@@ -242,7 +242,8 @@ series_pollnvme()
 	after drivers/block/Kconfig '^source "drivers/block/rnbd/Kconfig"' $'\nsource "drivers/block/pollnvme/Kconfig"'
 	after drivers/block/Makefile '^obj-.*rnbd/' $'obj-$(CONFIG_BLK_DEV_POLLNVME)\t+= pollnvme/'
 	if [[ -f $CORELANE_TOP/Documentation/block/pollnvme.rst ]]; then
-		add_maybe Documentation/block/pollnvme.rst Documentation/ABI/testing/sysfs-driver-pollnvme
+		add_maybe Documentation/block/pollnvme.rst \
+			Documentation/ABI/testing/{configfs,debugfs,sysfs-driver}-pollnvme
 		after Documentation/block/index.rst '^   null_blk$' '   pollnvme'
 	fi
 	add_maintainers 'POLLNVME BLOCK DRIVER'
@@ -263,7 +264,7 @@ series_selftests()
 	fi
 	add tests/lib.sh "$dir/lib.sh"
 	sed -i "s|/ktap_helpers.sh\"|/$helpers\"|" "$repo/$dir/lib.sh"
-	for test in "$CORELANE_TOP"/tests/{bonding,percore,pollnvme}/*.sh; do
+	for test in "$CORELANE_TOP"/tests/{bonding,percore,pollnvme}/*.{sh,py}; do
 		[[ -f $test ]] && tracked "$test" || continue
 		test=${test#"$CORELANE_TOP/tests/"}
 		add "tests/$test" "$dir/$test"
@@ -274,7 +275,7 @@ series_selftests()
 		printf ' \\\n\t%s' "${programs[@]}"
 		printf '\n\nTEST_FILES := lib.sh'
 		[[ $helpers == ../* ]] || printf ' %s' "$helpers"
-		(cd "$repo/$dir" && find . -mindepth 2 -name '*.sh' ! -perm -u+x -printf ' %P' | sort)
+		(cd "$repo/$dir" && find . -mindepth 2 -name '*.[sp][hy]' ! -perm -u+x -printf ' %P' | sort)
 		printf '\n\ninclude ../lib.mk\n'
 	} > "$repo/$dir/Makefile"
 	printf 'CONFIG_BONDING=m\nCONFIG_VETH=m\nCONFIG_PERCORE=m\nCONFIG_BLK_DEV_POLLNVME=m\n' > "$repo/$dir/config"

@@ -58,8 +58,7 @@ finish()
 	exit "$status"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+end_on_signals :
 
 # counts EVENT: does this machine count it?
 counts()

@@ -85,6 +85,12 @@ check_options()
 }
 check_options
 
+child_end()
+{
+	kill -- "-$child" 2> /dev/null || true
+	wait "$child" 2> /dev/null
+}
+
 # run COMMAND...: in a process group of its own, so that all of it ends and
 # cleans up when we are told to stop
 run()
@@ -95,8 +101,7 @@ run()
 	"$@" &
 	child=$!
 	set +m
-	trap 'kill -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 130' INT
-	trap 'kill -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; exit 143' TERM HUP
+	end_on_signals child_end
 	wait "$child" || status=$?
 	trap - INT TERM HUP
 	[[ $status == 0 ]] || exit "$status"

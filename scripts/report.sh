@@ -98,7 +98,7 @@ table_sim()
 	Simulated: connections per second of simulated time.  Compare them with each
 	other; none of them predicts what real hardware does.
 
-	$(jq -r '.[0].params | "\(.size)-byte file, no keep-alive; switch hashes \(.switch_hash); \(.workers) worker(s) per lane"' "$dir/results.json"); Linux $(fact .guest.kernel)
+	$(jq -r '.[0].params | "\(.size)-byte file, \(if .keep_alive then "requests of kept connections" else "no keep-alive" end); switch hashes \(.switch_hash); \(.workers) worker(s) per lane"' "$dir/results.json"); Linux $(fact .guest.kernel)
 	windows of $(jq -r 'map({c: .cores, w: .params.window_ms}) | unique | map("\(.w) ms (\(.c) cores)") | join(", ")' "$dir/results.json"), $(jq 'map(.repeat) | max + 1' "$dir/results.json") repeats from seed $(fact .seed), each with its own
 
 	EOF

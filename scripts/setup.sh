@@ -10,6 +10,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../tools/lab/emulator.sh
 . "$CORELANE_TOP/tools/lab/emulator.sh"
+# shellcheck source-path=SCRIPTDIR source=../tools/lab/userland.sh
+. "$CORELANE_TOP/tools/lab/userland.sh"
 
 # What builds the modules, tools and patches, runs the lab, and draws.
 PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
@@ -89,7 +91,7 @@ cache_complete()
 		[[ -f $CORELANE_CACHE/kernels/$release/.complete ]] || return 1
 		[[ -f $CORELANE_CACHE/src/linux-source-$line/.corelane-release ]] || return 1
 	done
-	[[ -f $CORELANE_CACHE/guest/current/.complete ]] || return 1
+	guest_complete || return 1
 	emulator_complete ||
 		refused_today qemu/refused || return 1
 	newest_complete || refused_today src/newest-refused

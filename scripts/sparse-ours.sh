@@ -5,7 +5,8 @@
 # bonding files, which are built beside ours, are not ours to judge.
 for last; do :; done
 case $last in
-*/drivers/net/bonding/bond_cpu_bound*.c | */net/netfilter/percore/*.c | */drivers/block/pollnvme/*.c)
+*/drivers/net/bonding/bond_cpu_bound*.c | */net/netfilter/percore/*.c | */drivers/block/pollnvme/*.c | \
+*/tests/modules/*.c)
 	exec sparse "$@"
 	;;
 esac

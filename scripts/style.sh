@@ -17,10 +17,16 @@ shell_files()
 	done
 }
 
+# side_by_side COMMAND...: for the files on standard input, a few at a time
+side_by_side()
+{
+	tr '\n' '\0' | xargs -0 -r -P "$(nproc)" -n 12 "$@"
+}
+
 case ${1:-} in
 shellcheck)
 	mapfile -t files < <(shell_files)
-	shellcheck -x -S warning "${files[@]}"
+	printf '%s\n' "${files[@]}" | side_by_side shellcheck -x -S warning
 	say "shellcheck: ${#files[@]} files clean"
 	;;
 checkpatch)
@@ -31,8 +37,10 @@ checkpatch)
 	user=PREFER_DEFINED_ATTRIBUTE_MACRO,SPLIT_STRING,VOLATILE,STRCPY,EMBEDDED_FUNCTION_NAME,ARRAY_SIZE,COMPLEX_MACRO,MACRO_ARG_UNUSED,TRAILING_SEMICOLON,NEW_TYPEDEFS
 	mapfile -t kernel_files < <(git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]')
 	mapfile -t user_files < <(git ls-files -co --exclude-standard -- 'tools/corelane/*.[ch]' 'tools/simlane/*.[ch]' 'tests/*.[ch]')
-	"$checkpatch" --no-tree --strict --terse --quiet --no-summary -f "${kernel_files[@]}"
-	"$checkpatch" --no-tree --terse --quiet --no-summary --ignore "$user" -f "${user_files[@]}"
+	printf '%s\n' "${kernel_files[@]}" |
+		side_by_side "$checkpatch" --no-tree --strict --terse --quiet --no-summary -f
+	printf '%s\n' "${user_files[@]}" |
+		side_by_side "$checkpatch" --no-tree --terse --quiet --no-summary --ignore "$user" -f
 	say "checkpatch: $((${#kernel_files[@]} + ${#user_files[@]})) files clean"
 	;;
 *)

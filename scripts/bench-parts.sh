@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the benches that are put together from runs of bench.sh share.  Sourced
+# after lib.sh and bench-rows.sh.
+
+# check_parts ROW...: $rows are some of these, and $results, if given, a folder
+# shellcheck disable=SC2154  # they are the bench's
+check_parts()
+{
+	local row
+
+	for row in ${rows//,/ }; do
+		[[ " $* " == *" $row "* ]] || usage_error "--rows: no row '$row' here; rows are $*"
+	done
+	[[ -z $results || -d $results ]] || usage_error "--results: there is no folder $results"
+}
+
+# profiles DIR: each point's functions and lines, by scripts/profile.sh's means,
+# as an array of {row, cores, functions, lines}
+profiles()
+{
+	local row n file
+
+	jq -r '[.[] | [.row, .cores]] | unique[] | @tsv' "$1/results.json" | while read -r row n; do
+		file=$("$CORELANE_TOP/scripts/profile-report.sh" "$1" "$n" "$row")
+		jq --arg row "$row" --argjson cores "$n" '{row: $row, cores: $cores, functions, lines}' "$file.json"
+	done | jq -s .
+}
