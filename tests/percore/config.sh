@@ -32,21 +32,53 @@ shown()
 	   '["10.9.0.1:80",[[0,8000],[1,8016],[2,8032],[3,8048]]]' ]]
 }
 
-# A hundred services: more than one message of a dump.
+# An IPv6 address may have the same ports; a refusal writes it as it is written.
+ipv6()
+{
+	local vip='[fd09::1]:80' out
+
+	pc_srv corelane nat add "$vip" --cpus 0-1 --method steer || return 1
+	out=$(pc_srv corelane nat show --json "$vip" |
+		jq -c '.services[] | [.service, .method, [.lanes[] | [.cpu, .port]]]')
+	[[ $out == '["[fd09::1]:80","steer",[[0,8000],[1,8016]]]' ]] ||
+		{ ktap_print_msg "$out"; return 1; }
+	[[ $(pc_srv corelane nat stats --json "$vip" | jq '.stats | length') == 2 ]] || return 1
+	out=$(pc_srv corelane nat add "$vip" --cpus 0 2>&1) && return 1
+	[[ $out == *"$vip has a service already"* ]] || { ktap_print_msg "$out"; return 1; }
+	pc_srv corelane nat del "$vip" || return 1
+	out=$(pc_srv corelane nat del "$vip" 2>&1) && return 1
+	[[ $out == *"$vip has no service"* ]] && shown
+}
+
+# As many services as a netns may have, more than one message of a dump, and no
+# other.
 many()
 {
-	local i n=100
+	local out
 
-	for ((i = 1; i <= n; i++)); do
-		pc_srv corelane nat add "10.9.1.$i:80" --cpus 0-3 || return 1
+	out=$(pc_srv percore_nl fill 10.9.1.1 300)
+	ktap_print_msg "$out"
+	[[ $out == "255 taken, error 28: there are 256 services, and no more can be" ]] || return 1
+	[[ $(pc_srv corelane nat show --json | jq '.services | length') == 256 ]] || return 1
+	[[ $(pc_srv corelane nat stats --json | jq '.stats | length') == $((4 + 255)) ]] || return 1
+	rmmod percore && modprobe percore && pc_add && shown
+}
+
+# What add tells, and what a dry run tells that it would, is what is there then.
+told()
+{
+	local add=(corelane nat add "$vip:81" --cpus 0 --ports 9000 --json)
+	local facts='[.service, .method, .balance, .mark, [.lanes[] | [.cpu, .port]]]' dry out way
+
+	for way in "--balance none" "--balance spill" "--balance spill --mark 70"; do
+		# shellcheck disable=SC2086  # a command's words
+		dry=$(pc_srv "${add[@]}" $way --dry-run | jq -c "$facts") &&
+			out=$(pc_srv "${add[@]}" $way | jq -c "$facts") || return 1
+		ktap_print_msg "$out"
+		[[ $dry == "$out" && $out == "$(pc_srv corelane nat show "$vip:81" --json |
+			jq -c ".services[] | $facts")" ]] || return 1
+		pc_srv corelane nat del "$vip:81"
 	done
-	[[ $(pc_srv corelane nat show --json | jq '.services | length') == $((n + 1)) ]] || return 1
-	[[ $(pc_srv corelane nat stats --json | jq '.stats | length') == $(((n + 1) * 4)) ]] ||
-		return 1
-	for ((i = 1; i <= n; i++)); do
-		pc_srv corelane nat del "10.9.1.$i:80" || return 1
-	done
-	shown
 }
 
 # Every counter has its sentence.
@@ -65,6 +97,16 @@ unprivileged()
 		corelane nat del "$PC_VIP:80" 2> /dev/null && shown
 }
 
+# Nor does an administrator of another user namespace rule it.
+other_user_namespace()
+{
+	local out
+
+	out=$(pc_srv unshare -Ur corelane nat del "$PC_VIP:80" 2>&1) && return 1
+	ktap_print_msg "$out"
+	[[ $out == *"Operation not permitted"* ]] && shown
+}
+
 # An administrator of a user namespace rules its own netns.
 user_namespace()
 {
@@ -73,9 +115,9 @@ user_namespace()
 }
 
 pc_setup
-need_cmd setpriv unshare
+need_cmd percore_nl setpriv unshare
 ktap_print_header
-ktap_set_plan 22
+ktap_set_plan 30
 dmesg_mark
 check "a good service is accepted" pc_add
 check "and shown as it was given" shown
@@ -84,6 +126,13 @@ add "port 0" "port 0 is no port" "$vip:0" --cpus 0
 add "VIP 0.0.0.0" "vip4 0.0.0.0 is no host's address" 0.0.0.0:80 --cpus 0
 add "a multicast VIP" "vip4 224.0.0.5 is no host's address" 224.0.0.5:80 --cpus 0
 add "a broadcast VIP" "vip4 255.255.255.255" 255.255.255.255:80 --cpus 0
+add "VIP ::" "vip6 :: is no host's address" "[::]:80" --cpus 0
+add "an IPv6 multicast VIP" "vip6 ff02::1 is no host's address" "[ff02::1]:80" --cpus 0
+add "an IPv4 address as an IPv6 VIP" "no host's address" "[::ffff:10.9.0.1]:80" --cpus 0
+check "a service over IPv6 beside it" ipv6
+check "a new service is told as it is" told
+add "a mark without spill, before the kernel is asked" "mark 50: only with balance 1 (spill)" \
+	"$vip:81" --cpus 0 --ports 9000 --mark 50 --dry-run
 add "a CPU that does not exist" "CPU 4000 does not exist" "$vip:81" --cpus 4000 --ports 9000
 add "a CPU twice" "CPU 1 has two lanes" "$vip:81" --cpus 1,2,1 --ports 9000
 add "private port 0" "port 0 of CPU 0 is no port" "$vip:81" --cpus 0 --ports 0
@@ -105,9 +154,11 @@ echo 0 > /sys/devices/system/cpu/cpu3/online
 add "a CPU that is offline" "CPU 3 is offline" "$vip:81" --cpus 3 --ports 9000
 echo 1 > /sys/devices/system/cpu/cpu3/online
 
-check "refusals changed nothing; a hundred services" many
+check "whatever is malformed is told what is wrong with it" pc_srv percore_nl bad
+check "refusals changed nothing; 256 services and no more" many
 check "every counter is explained" explained
 check "only an administrator may change it" unprivileged
+check "an administrator of another user namespace may not" other_user_namespace
 check "a user namespace's administrator rules its own netns" user_namespace
 check "the kernel's log is clean" dmesg_clean
 ktap_finished

@@ -16,12 +16,43 @@ own_lane()
 	done
 }
 
+# One connection whose packets come from one CPU after another: served by the
+# same lane throughout.
+one_lane_from_all_cpus()
+{
+	local i lane
+
+	pc_talk || return 1
+	pc_say first
+	lane=$REPLY
+	for i in 0 1 2 3 2 1 0 3; do
+		taskset -pc "$i" "$TALK_ID" > /dev/null
+		pc_say "from $i"
+		[[ $REPLY == "$lane" ]] || { ktap_print_msg "cpu $i: $REPLY"; return 1; }
+		pc_say "big 50000"
+		[[ $REPLY == "50000 bytes" ]] || { ktap_print_msg "cpu $i: $REPLY"; return 1; }
+	done
+	pc_hang_up
+}
+
+# A private port is closed to everybody: no answer, and counted.
+private_port()
+{
+	local out
+
+	# shellcheck disable=SC2086  # PC_PEER is a command's words
+	out=$(pc_cli $PC_PEER conns "$PC_VIP" 8000 1) || true
+	[[ $out == *last=timeout ]] || { ktap_print_msg "$out"; return 1; }
+	pc_moved dropped_direct 0
+}
+
 # A client on the server itself.
 loopback()
 {
 	local out
 
-	out=$(pc_srv taskset -c 2 percore_peer conns "$PC_VIP" 80 20) || true
+	# shellcheck disable=SC2086  # PC_PEER is a command's words
+	out=$(pc_srv taskset -c 2 $PC_PEER conns "$PC_VIP" 80 20) || true
 	ktap_print_msg "$out"
 	[[ $out == "ok=20 bad=0"* ]]
 }
@@ -53,13 +84,18 @@ syn_cookies_moving() # WHO-SERVES
 	[[ $out == "ok=20 bad=0 "$1 ]]
 }
 
-# The last of the kernel's TCP counters is InCsumErrors.
+# The last of the kernel's TCP counters is InCsumErrors, as is the seventh of
+# UDP's.
 no_bad_checksum()
 {
 	local ns
 
 	for ns in pc-srv pc-cli; do
-		[[ $(ip netns exec "$ns" grep '^Tcp: [0-9]' /proc/net/snmp) == *' 0' ]] || return 1
+		ip netns exec "$ns" awk '
+			/^Tcp: [0-9]/ { bad += $NF }
+			/^Udp: [0-9]/ { bad += $8 }
+			/^Udp6InCsumErrors/ { bad += $2 }
+			END { exit bad != 0 }' /proc/net/snmp /proc/net/snmp6 || return 1
 	done
 }
 
@@ -83,4 +119,33 @@ no_lane()
 	out=$(pc_conns 1 3) || true
 	ktap_print_msg "$out"
 	[[ $out == *last=refused ]] && pc_moved refused 0 && no_bad_checksum
+}
+
+# A first packet whose TCP header is in two fragments is served, though a rule
+# keeps defragmentation from putting them together before percore. IPv4 alone.
+first_in_fragments()
+{
+	local answers i
+
+	pc_srv nft -f - <<-RULES
+	table ip pc {
+		chain early {
+			type filter hook prerouting priority -450;
+			ip saddr $PC_CLIENT notrack
+		}
+		chain out {
+			type filter hook output priority 300;
+			tcp sport 80 tcp dport 46000 tcp flags & (syn|ack|rst) == syn|ack counter
+		}
+	}
+	RULES
+	pc_cli percore_peer tiny "$PC_CLIENT" "$PC_VIP" 80 || return 1
+	for ((i = 0; i < 50; i++)); do
+		answers=$(pc_packets chain ip pc out)
+		[[ $answers == 0 ]] || break
+		sleep 0.1
+	done
+	pc_srv nft delete table ip pc
+	ktap_print_msg "answers: $answers"
+	[[ $answers -gt 0 ]]
 }

@@ -92,7 +92,7 @@ restarted()
 		: > /tmp/pc-one
 		ip netns exec pc-srv percore_peer serve "$PC_VIP" 8016 > /tmp/pc-one &
 		pid=$!
-		until grep -q ready /tmp/pc-one; do kill -0 "$pid" || return 1; sleep 0.1; done
+		pc_ready /tmp/pc-one "$pid"
 		out=$(pc_conns 1 10) || true
 		kill "$pid"
 		wait "$pid" 2> /dev/null || true

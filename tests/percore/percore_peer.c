@@ -12,6 +12,16 @@
  *                           two fragments
  *   conns ADDR PORT N       N connections with one request each, one after
  *                           another; print how they went and who answered
+ *   burst ADDR PORT N       the same, but make all N and send their requests
+ *                           first, one after another, then print "sent"; and
+ *                           every answer when it comes
+ *
+ * With -u in front serve, talk and conns do it by UDP: a datagram is a line and
+ * a line is a datagram. The server makes a socket that is connected to the
+ * client when it is told "connect", and says so in all answers from it, and how
+ * often it was refused there.
+ *
+ * Sockets are bound to the device in PERCORE_PEER_DEV, if there is one.
  *
  * A client prints "reset", "timeout" or "refused" for what went wrong.
  */
@@ -33,11 +43,15 @@
 
 #define MAX_FDS		1024
 #define LINE_SIZE	8192
+#define DATAGRAM_MAX	65507
 #define TIMEOUT_SEC	4
+#define BURST_SEC	60
 
 struct peer {
 	uint16_t port;
 	bool listens;
+	bool connected;
+	unsigned int refused;
 	size_t len;
 	char line[LINE_SIZE];
 };
@@ -45,6 +59,7 @@ struct peer {
 static struct pollfd fds[MAX_FDS];
 static struct peer *peers[MAX_FDS];
 static int nfds;
+static int type = SOCK_STREAM;
 
 static void fail(const char *what)
 {
@@ -52,27 +67,60 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static struct sockaddr_in address(const char *ip, const char *port)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)atoi(port)),
-	};
+union end {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
 
-	if (inet_pton(AF_INET, ip, &sin.sin_addr) != 1) {
+static socklen_t end_len(const union end *end)
+{
+	return end->sa.sa_family == AF_INET6 ? sizeof(end->in6)
+					     : sizeof(end->in);
+}
+
+static uint16_t end_port(const union end *end)
+{
+	return ntohs(end->sa.sa_family == AF_INET6 ? end->in6.sin6_port
+						   : end->in.sin_port);
+}
+
+/* An address of the family that it is written in; "" is any of @family. */
+static union end address(const char *ip, const char *port, int family)
+{
+	union end end = { 0 };
+	int ok = 1;
+
+	if (*ip)
+		family = strchr(ip, ':') ? AF_INET6 : AF_INET;
+	end.sa.sa_family = (sa_family_t)family;
+	if (family == AF_INET6) {
+		end.in6.sin6_port = htons((uint16_t)atoi(port));
+		if (*ip)
+			ok = inet_pton(AF_INET6, ip, &end.in6.sin6_addr);
+	} else {
+		end.in.sin_port = htons((uint16_t)atoi(port));
+		if (*ip)
+			ok = inet_pton(AF_INET, ip, &end.in.sin_addr);
+	}
+	if (ok != 1) {
 		fprintf(stderr, "bad address %s\n", ip);
 		exit(2);
 	}
-	return sin;
+	return end;
 }
 
-static int new_socket(void)
+static int new_socket(int family)
 {
 	struct timeval limit = { .tv_sec = TIMEOUT_SEC };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	int fd = socket(family, type | SOCK_CLOEXEC, 0), one = 1;
+	const char *dev = getenv("PERCORE_PEER_DEV");
 
 	if (fd < 0)
 		fail("socket");
+	if (dev && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev,
+			      (socklen_t)strlen(dev)))
+		fail(dev);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
@@ -143,12 +191,12 @@ static bool answer(int fd, struct peer *peer)
 		return len > 0 && send_big(fd, (size_t)len);
 	}
 	if (!strncmp(peer->line, "name", 4)) {
-		struct sockaddr_in sin = { 0 };
-		socklen_t len = sizeof(sin);
+		union end end = { 0 };
+		socklen_t len = sizeof(end);
 
-		if (getsockname(fd, (void *)&sin, &len))
+		if (getsockname(fd, &end.sa, &len))
 			return false;
-		snprintf(text, sizeof(text), "%u\n", ntohs(sin.sin_port));
+		snprintf(text, sizeof(text), "%u\n", end_port(&end));
 		return send_all(fd, text, strlen(text));
 	}
 	snprintf(text, sizeof(text), "%u\n", peer->port);
@@ -170,17 +218,69 @@ static bool serve_line(int fd, struct peer *peer)
 	return answer(fd, peer);
 }
 
+/* A socket for one client, from the port that it came in on. */
+static bool connect_peer(int fd, const struct peer *peer,
+			 const union end *client)
+{
+	union end here = { 0 };
+	socklen_t len = sizeof(here);
+	int own;
+
+	if (getsockname(fd, &here.sa, &len))
+		return false;
+	own = new_socket(here.sa.sa_family);
+	if (bind(own, &here.sa, end_len(&here)) ||
+	    connect(own, &client->sa, end_len(client))) {
+		close(own);
+		return false;
+	}
+	add_fd(own, peer->port, false);
+	peers[nfds - 1]->connected = true;
+	return true;
+}
+
+static void serve_datagram(int fd, struct peer *peer)
+{
+	static char big[DATAGRAM_MAX + 1];
+	union end client = { 0 };
+	socklen_t from = sizeof(client);
+	ssize_t n = recvfrom(fd, big, sizeof(big) - 1, 0, &client.sa, &from);
+	size_t len;
+
+	if (n <= 0) {
+		peer->refused += n < 0 && errno == ECONNREFUSED;
+		return;
+	}
+	big[n] = '\0';
+	if (!strncmp(big, "connect", 7) && !peer->connected &&
+	    !connect_peer(fd, peer, &client))
+		return;
+	len = !strncmp(big, "big ", 4) ? (size_t)atol(big + 4) : 0;
+	if (len > 0 && len <= DATAGRAM_MAX) {
+		memset(big, 'x', len);
+		big[len - 1] = '\n';
+	} else {
+		len = (size_t)snprintf(big, sizeof(big),
+				       peer->connected ? "%u own refused=%u\n"
+						       : "%u\n",
+				       peer->port, peer->refused);
+	}
+	if (sendto(fd, big, len, 0, &client.sa, from) < 0)
+		peer->refused += errno == ECONNREFUSED;
+}
+
 static void __attribute__((noreturn)) serve(char **argv)
 {
 	struct timeval limit = { .tv_sec = TIMEOUT_SEC };
 
 	for (int i = 1; argv[i]; i++) {
-		struct sockaddr_in sin = address(argv[0], argv[i]);
-		int fd = new_socket();
+		union end end = address(argv[0], argv[i], AF_UNSPEC);
+		int fd = new_socket(end.sa.sa_family);
 
-		if (bind(fd, (void *)&sin, sizeof(sin)) || listen(fd, 128))
+		if (bind(fd, &end.sa, end_len(&end)) ||
+		    (type == SOCK_STREAM && listen(fd, 128)))
 			fail("listen");
-		add_fd(fd, ntohs(sin.sin_port), true);
+		add_fd(fd, end_port(&end), true);
 	}
 	puts("ready");
 	fflush(stdout);
@@ -190,7 +290,9 @@ static void __attribute__((noreturn)) serve(char **argv)
 		for (int i = nfds - 1; i >= 0; i--) {
 			if (!fds[i].revents)
 				continue;
-			if (peers[i]->listens) {
+			if (type == SOCK_DGRAM) {
+				serve_datagram(fds[i].fd, peers[i]);
+			} else if (peers[i]->listens) {
 				int fd = accept(fds[i].fd, NULL, NULL);
 
 				if (fd < 0)
@@ -225,16 +327,15 @@ static const char *trouble(void)
 
 static int reach(const char *ip, const char *port, const char *sport)
 {
-	struct sockaddr_in sin = address(ip, port), any = { 0 };
-	int fd = new_socket();
+	union end to = address(ip, port, AF_UNSPEC), any;
+	int fd = new_socket(to.sa.sa_family);
 
-	any.sin_family = AF_INET;
 	if (sport) {
-		any.sin_port = htons((uint16_t)atoi(sport));
-		if (bind(fd, (void *)&any, sizeof(any)))
+		any = address("", sport, to.sa.sa_family);
+		if (bind(fd, &any.sa, end_len(&any)))
 			fail("bind");
 	}
-	if (!connect(fd, (void *)&sin, sizeof(sin)))
+	if (!connect(fd, &to.sa, end_len(&to)))
 		return fd;
 	close(fd);
 	return -1;
@@ -246,7 +347,7 @@ static long hear(int fd, char *buf, size_t size)
 	long len = 0;
 
 	for (;;) {
-		char block[4096];
+		char block[DATAGRAM_MAX];
 		ssize_t n = recv(fd, block, sizeof(block), 0);
 
 		if (n <= 0)
@@ -332,6 +433,55 @@ static int conns(char **argv)
 	return bad != 0;
 }
 
+/* Wait for what has not been answered; true when all of it has been. */
+static bool hear_all(unsigned int *ports)
+{
+	char reply[64];
+
+	while (nfds) {
+		if (poll(fds, (nfds_t)nfds, BURST_SEC * 1000) <= 0)
+			return false;
+		for (int i = nfds - 1; i >= 0; i--) {
+			if (!fds[i].revents)
+				continue;
+			if (hear(fds[i].fd, reply, sizeof(reply)) <= 0)
+				return false;
+			puts(reply);
+			ports[(uint16_t)atoi(reply)]++;
+			drop_fd(i);
+		}
+	}
+	return true;
+}
+
+static int burst(char **argv)
+{
+	unsigned int ports[65536] = { 0 };
+	int count = atoi(argv[2]);
+	bool good;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = 0; i < count; i++) {
+		int fd = reach(argv[0], argv[1], NULL);
+
+		if (fd < 0 || !send_all(fd, "hello\n", 6)) {
+			printf("after %d: %s\n", i, trouble());
+			return 1;
+		}
+		add_fd(fd, 0, false);
+	}
+	puts("sent");
+	good = hear_all(ports);
+	printf("ok=%d bad=%d", count - nfds, nfds);
+	if (!good)
+		printf(" last=%s", trouble());
+	for (int i = 0; i < 65536; i++)
+		if (ports[i])
+			printf(" %d=%u", i, ports[i]);
+	putchar('\n');
+	return !good;
+}
+
 static uint16_t tcp_sum(const struct iphdr *iph, const struct tcphdr *th)
 {
 	const uint16_t *addr = (const void *)&iph->saddr;
@@ -363,8 +513,8 @@ static void send_fragment(int fd, const struct sockaddr_in *to,
 
 static int tiny(char **argv)
 {
-	struct sockaddr_in from = address(argv[0], "46000");
-	struct sockaddr_in to = address(argv[1], argv[2]);
+	struct sockaddr_in from = address(argv[0], "46000", AF_INET).in;
+	struct sockaddr_in to = address(argv[1], argv[2], AF_INET).in;
 	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	struct iphdr iph = {
 		.version = 4,
@@ -398,6 +548,11 @@ static int tiny(char **argv)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && !strcmp(argv[1], "-u")) {
+		type = SOCK_DGRAM;
+		argc--;
+		argv++;
+	}
 	if (argc >= 4 && !strcmp(argv[1], "serve"))
 		serve(argv + 2);
 	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "talk"))
@@ -406,7 +561,9 @@ int main(int argc, char **argv)
 		return tiny(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "conns"))
 		return conns(argv + 2);
-	fputs("usage: percore_peer serve ADDR PORT... | talk ADDR PORT [SPORT] | tiny SADDR ADDR PORT | conns ADDR PORT N\n",
+	if (argc == 5 && !strcmp(argv[1], "burst"))
+		return burst(argv + 2);
+	fputs("usage: percore_peer [-u] serve ADDR PORT... | talk ADDR PORT [SPORT] | tiny SADDR ADDR PORT | conns ADDR PORT N | burst ADDR PORT N\n",
 	      stderr);
 	return 2;
 }

@@ -3,7 +3,16 @@
 #
 # What the pollnvme tests share. Sourced.
 
+# shellcheck source-path=SCRIPTDIR/.. source=lib.sh
+. "$(dirname "$0")/../lib.sh"
+
 CONFIG=/sys/kernel/config/pollnvme
+
+# refused COMMAND...: it fails, and what it says of it is not shown
+refused()
+{
+	! "$@" 2> /dev/null
+}
 
 # pn_load: the module and configfs
 pn_load()
@@ -63,6 +72,14 @@ pn_ram()
 	echo "$(cat "$CONFIG/$name/controller")n1"
 }
 
+# pn_ram_on NAME: power for a software controller; sets disk
+pn_ram_on()
+{
+	echo 1 > "$CONFIG/$1/power"
+	disk=$(cat "$CONFIG/$1/controller")n1
+	pn_wait_disk "$disk"
+}
+
 # pn_cleanup: whatever a test made
 pn_cleanup()
 {
@@ -98,6 +115,18 @@ pn_wait_disk()
 	mknod "/dev/$1" b "$major" "$minor"
 }
 
+# pn_set_mode DISK MODE: sync, async, hybrid, or mq, for which it is made anew
+pn_set_mode()
+{
+	local disks=bio
+
+	[[ $2 != mq ]] || disks=mq
+	echo $disks > "/sys/class/pollnvme/${1%n1}/disks" || return 1
+	pn_wait_disk "$1"
+	[[ $2 == mq ]] || echo "$2" > "/sys/block/$1/pollnvme/mode" || return 1
+	[[ $(cat "/sys/block/$1/pollnvme/mode") == "$2" ]]
+}
+
 # pn_verify DISK ENGINE SIZE: fio writes with checksums and reads them back
 pn_verify()
 {
@@ -105,6 +134,19 @@ pn_verify()
 		--rw=randwrite --bsrange="$3"-1m --size=24m --iodepth=8 \
 		--verify=crc32c --verify_fatal=1 --do_verify=1 --fsync=16 \
 		--output-format=terse > /dev/null
+}
+
+# pn_check_reset KIND NAME COMMAND...: a check that resets a controller under load
+pn_check_reset()
+{
+	local kind=$1
+	shift
+
+	if [[ $kind == pci ]] && grep -q 'corelane.qemu=7\.' /proc/cmdline; then
+		ktap_test_skip "$1: QEMU 7 crashes"
+	else
+		check "$@"
+	fi
 }
 
 # pn_wait_stat DISK COUNTER LEAST: until a counter is there

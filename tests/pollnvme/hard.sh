@@ -6,18 +6,11 @@
 # under I/O. And what `corelane block show' says of it all.
 
 set -euo pipefail
-# shellcheck disable=SC1091
-. "$(dirname "$0")/../lib.sh"
-# shellcheck disable=SC1091
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 need_cmd fio jq corelane
 trap pn_cleanup EXIT
-
-refused()
-{
-	! "$@" 2> /dev/null
-}
 
 # load DISK ARGUMENT...: a second of fio, which must not fail
 load()

@@ -5,9 +5,7 @@
 # checksums, and through ext4; completions are polled, not interrupted.
 
 set -euo pipefail
-# shellcheck disable=SC1091
-. "$(dirname "$0")/../lib.sh"
-# shellcheck disable=SC1091
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 need_cmd fio mkfs.ext4

@@ -5,18 +5,11 @@
 # written, counters say who ended the I/O, and modes change under I/O.
 
 set -euo pipefail
-# shellcheck disable=SC1091
-. "$(dirname "$0")/../lib.sh"
-# shellcheck disable=SC1091
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 need_cmd fio
 trap pn_cleanup EXIT
-
-refused()
-{
-	! "$@" 2> /dev/null
-}
 
 mode() # DISK MODE
 {

@@ -16,7 +16,18 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 6
+ktap_set_plan 7
+
+# A script told to stop twice: the second signal comes in its EXIT trap, before
+# that had a chance to ignore it.
+(
+	finish() { kill -TERM "$BASHPID"; touch "$TMP/finished"; }
+	trap finish EXIT
+	end_on_signals :
+	kill -TERM "$BASHPID"
+)
+check 'a second signal does not cut the first one short' test -e "$TMP/finished"
+
 # setsid: a process group of its own, as a terminal would give it
 setsid "$CORELANE_TOP/scripts/bench.sh" --no-setup --cores 1 --repeats 1 --rows ordinary \
 	--out "$TMP/out" > "$TMP/log" 2>&1 &

@@ -12,8 +12,10 @@ set -u
 counters()
 {
 	mkdir -p "$1"
-	printf 'Tcp: RtoAlgorithm PassiveOpens RetransSegs OutRsts\nTcp: 1 %d 7 0\n' "$(($2 * 2))" > "$1/snmp"
-	printf 'TcpExt: ListenDrops TW\nTcpExt: 0 %d\nIpExt: InOctets\nIpExt: 9\n' "$2" > "$1/netstat"
+	printf 'Tcp: RtoAlgorithm PassiveOpens InSegs OutSegs RetransSegs OutRsts\nTcp: 1 %d %d %d 7 0\n' \
+		"$(($2 * 2))" "$(($2 * 6))" "$(($2 * 5))" > "$1/snmp"
+	printf 'TcpExt: ListenDrops TW TCPOrigDataSent\nTcpExt: 0 %d %d\nIpExt: InOctets\nIpExt: 9\n' \
+		"$2" "$(($2 * 3))" > "$1/netstat"
 	printf 'Inter-| Receive\n face |bytes packets\n  srv0:%d %d 0\n  lo: 1 1\n' $(($3 * 100)) "$3" > "$1/dev"
 	printf '     CPU0 CPU1 CPU2\n 30: %d %d 0 PCI-MSI 5-edge srv0-rx-0\n 31: 4 4 4 PCI-MSI 6-edge sw0-rx-0\n' \
 		"$4" "$5" > "$1/interrupts"
@@ -65,11 +67,11 @@ window()
 		"$tag" "$5" "$6" >> "$TMP/run/job0/windows.jsonl"
 }
 
-# point ROW CORES REPEATS FAILED
+# point ROW CORES REPEATS FAILED [KEEP-ALIVE]
 point()
 {
-	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": 3, "kernel": "6.1.0", "params": {"size": 128, "workers": 1, "concurrency": 2, "switch_hash": "layer2+3", "window_ms": 10}, "clients": [1, 1], "switch": [2, 2], "requests": 900, "failed": %d, "dead": 0, "latency_p50": 0.001, "latency_p99": 0.002, "latency_mean": 0.001, "foreign_tx": 0, "migrated": null, "direct": null}\n' \
-		"$1" "$2" "$3" "$4" >> "$TMP/run/job0/points.jsonl"
+	printf '{"row": "%s", "cores": %d, "repeats": %d, "seed": 3, "kernel": "6.1.0", "params": {"size": 128, "workers": 1, "concurrency": 2, "switch_hash": "layer2+3", "window_ms": 10, "keep_alive": %s}, "clients": [1, 1], "switch": [2, 2], "requests": 900, "failed": %d, "dead": 0, "latency_p50": 0.001, "latency_p99": 0.002, "latency_mean": 0.001, "foreign_tx": 0, "migrated": null, "direct": null}\n' \
+		"$1" "$2" "$3" "${5:-false}" "$4" >> "$TMP/run/job0/points.jsonl"
 }
 
 # value ROW CORES REPEAT METRIC FIELD
@@ -109,6 +111,8 @@ point nft 1 1 3
 window nft 1 0 100 0.5 0.2 0
 point redirect 1 1 0
 window redirect 1 0 0 0.5 0.2 0
+point reuseport 1 1 0 true
+window reuseport 1 0 100 0.5 0.2 0
 echo '{"ghz": {"value": 2.5}}' > "$TMP/run/job0/model.json"
 echo 'corelane.qemu=10.0.2 corelane.accel=sim' > "$TMP/run/job0/cmdline"
 echo 3 > "$TMP/run/job0/cpus"
@@ -118,11 +122,14 @@ touch "$TMP/run/job0/functions-lanes-2-0.csv"
 senders lanes 2
 
 ktap_print_header
-ktap_set_plan 22
+ktap_set_plan 25
 check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
 check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
 check 'sockets made for a connection are told' is 2 "$(value ordinary 1 0 sockets_per_connection value)"
 check 'each repeat has its seed' is 4 "$(value ordinary 1 1 connections_per_second seed)"
+check 'segments per connection, in' is 6 "$(value ordinary 1 0 tcp_in_per_connection value)"
+check 'and out' is 5 "$(value ordinary 1 0 tcp_out_per_connection value)"
+check 'where connections are kept, answers are counted' is 30000 "$(value reuseport 1 0 connections_per_second value)"
 check 'instructions per connection' is 10000 "$(value ordinary 1 0 instructions_per_connection value)"
 check 'coherence misses are modified lines and upgrades' is 5 "$(value ordinary 1 0 coherence_misses_per_connection value)"
 check 'cycles per instruction' is 1.5 "$(value ordinary 1 0 cpi value)"

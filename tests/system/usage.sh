@@ -18,7 +18,7 @@ says()
 }
 
 ktap_print_header
-ktap_set_plan 35
+ktap_set_plan 36
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -54,6 +54,14 @@ check 'a full disk' refused 'GiB free, the cache needs' env "PATH=$TMP/bin:$PATH
 	"CORELANE_CACHE=$TMP/cache" scripts/setup.sh
 check 'no network' refused 'is the network up' env "CORELANE_CACHE=$TMP/cache" \
 	CORELANE_MIRROR=http://127.0.0.1:9/debian CORELANE_SECURITY_MIRROR=http://127.0.0.1:9/debian scripts/setup.sh
+# All is there, but the userland is that of another list of packages.
+mkdir -p "$TMP/stale/guest/other"
+for part in kernels headers lines src qemu; do
+	ln -s "$CORELANE_CACHE/$part" "$TMP/stale/$part"
+done
+touch "$TMP/stale/guest/other/.complete"
+ln -s other "$TMP/stale/guest/current"
+check 'a userland that is not of today' says 'would fetch' env "CORELANE_CACHE=$TMP/stale" scripts/setup.sh --dry-run
 # Its own copy, in a folder that everybody may enter.
 mkdir "$TMP/tree"
 cp -r scripts tools "$TMP/tree/"

@@ -19,19 +19,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "number.h"
 
 #define ACTIVATION_FD	3
 #define BACKLOG		1024
-
-static int number(const char *text, int max, const char *what)
-{
-	char *end;
-	long value = strtol(text, &end, 10);
-
-	if (*end || end == text || value < 0 || value > max)
-		errx(2, "%s: no %s", text, what);
-	return value;
-}
 
 static int listener(int cpu, const char *address, int port)
 {
@@ -63,13 +54,13 @@ int main(int argc, char **argv)
 
 	if (argc < 5)
 		errx(2, "usage: sockexec CPU ADDRESS PORT PROGRAM [ARGUMENT...]");
-	cpu = number(argv[1], CPU_SETSIZE - 1, "CPU");
+	cpu = number(argv[1], 0, CPU_SETSIZE - 1, "CPU");
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		err(1, "CPU %d", cpu);
 
-	fd = listener(cpu, argv[2], number(argv[3], 65535, "port"));
+	fd = listener(cpu, argv[2], number(argv[3], 0, 65535, "port"));
 	if (fd != ACTIVATION_FD) {
 		if (dup2(fd, ACTIVATION_FD) < 0)
 			err(1, "dup2");

@@ -4,6 +4,7 @@
  * port that is taken is told.
  */
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static const struct percore_slot *put(struct percore_table *table,
 				      struct percore_service *svc)
 {
 	const struct percore_slot slot = {
-		.addr = inet_addr(addr),
+		.addr.ip = inet_addr(addr),
 		.port = htons(port),
 		.lane = lane,
 		.svc = svc,
@@ -134,13 +135,48 @@ static void test_misses(void)
 	free(table);
 }
 
+/* Addresses that differ in one word, in words that fold to the same, and an
+ * IPv4 address's look-alike.
+ */
+static void test_ipv6(void)
+{
+	static const char *const addrs[] = {
+		"2001:db8::1", "2001:db8::2", "2001:db8:1::", "2001:db8::1:0:0",
+		"1::2001:db8:0:0", "2001:db8:0:1::", "::1",
+	};
+	struct percore_table *table = new_table(16);
+	const struct percore_slot *slot;
+	struct in6_addr in6;
+	int good = 1;
+	u16 i;
+
+	for (i = 0; i < 6; i++) {
+		struct percore_slot new = {
+			.port = htons(80), .lane = i, .svc = &one,
+		};
+
+		inet_pton(AF_INET6, addrs[i], &new.addr);
+		good = good && !percore_table_insert(table, &new) &&
+		       percore_table_insert(table, &new);
+	}
+	for (i = 0; i < 7; i++) {
+		inet_pton(AF_INET6, addrs[i], &in6);
+		slot = percore_table_find6(table, &in6, htons(80));
+		good = good && (i < 6 ? slot && slot->lane == i : !slot) &&
+		       !percore_table_find6(table, &in6, htons(81));
+	}
+	ktap_ok(good, "IPv6 addresses are found by all of their bits");
+	free(table);
+}
+
 int main(void)
 {
-	ktap_plan(11);
+	ktap_plan(12);
 	test_sizes();
 	test_clashes();
 	test_lanes(1);
 	test_lanes(16);
 	test_misses();
+	test_ipv6();
 	ktap_exit();
 }

@@ -36,6 +36,27 @@ static bool outlier(void)
 	return pollnvme_estimate(4000, 100000) == 16000;
 }
 
+static bool sync_sizes(void)
+{
+	u32 ns[POLLNVME_CLASSES] = { 0 };
+
+	if (pollnvme_sync_bytes(ns, 20000))
+		return false;
+	ns[2] = 6000;			/* 4 KiB */
+	if (pollnvme_sync_bytes(ns, 20000) != 4096)
+		return false;
+	ns[0] = 5000;
+	ns[4] = 20000;			/* 16 KiB, just so */
+	ns[6] = 90000;
+	if (pollnvme_sync_bytes(ns, 20000) != 16384)
+		return false;
+	/* What is odd above a slow class is no reason to poll. */
+	ns[8] = 1;
+	return pollnvme_sync_bytes(ns, 20000) == 16384 &&
+	       pollnvme_sync_bytes(ns, 4999) == 0 &&
+	       pollnvme_sync_bytes(ns, 100000) == 262144;
+}
+
 static bool polls(u64 expected, u64 limit, bool crowded)
 {
 	struct pollnvme_ask ask = {
@@ -63,7 +84,7 @@ static bool nobody_waits(bool waits, bool background, bool bulk)
 
 int main(void)
 {
-	ktap_plan(15);
+	ktap_plan(16);
 	ktap_ok(classes(), "every size has its class");
 	ktap_ok(pollnvme_estimate(0, 4100) == 4100, "the first sample is the estimate");
 	ktap_ok(learns(4000, 80000, 60, 79900, 80000), "a device that gets slow is seen");
@@ -82,5 +103,6 @@ int main(void)
 	ktap_ok(nobody_waits(false, false, false), "nobody waits for a lazy write");
 	ktap_ok(nobody_waits(true, true, false), "nor for readahead");
 	ktap_ok(nobody_waits(true, false, true), "a discard is not polled for");
+	ktap_ok(sync_sizes(), "which sizes polling is good for");
 	ktap_exit();
 }

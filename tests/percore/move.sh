@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Flows whose packets change CPU at random: receive packet steering is rewritten
+# every few milliseconds, the client hops from CPU to CPU, the links of a bond
+# fail in turn.  By both methods every connection lives and keeps its lane; a
+# stateless translation by CPU, as nftables can be told to do, loses them.
+#
+# PC_CROWD is how many connections there are (300), PC_ROUNDS how often each
+# asks (8); in the lab: run.sh --append 'PC_CROWD=100000 PC_ROUNDS=5'.
+# limit: 3000 s
+#
+#     netns pc-srv                               netns pc-cli
+#
+#   VIP on pb -- vs ========= veth ========= vc -- pb 10.9.0.2 and up
+#            \-- vs2 ======== veth ======== vc2 --/
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+# shellcheck source=crowd.sh
+. "$(dirname "$0")/crowd.sh"
+
+CONNS=${PC_CROWD:-300}
+ROUNDS=${PC_ROUNDS:-8}
+FLAPPER=''
+
+# bond NETNS SLAVE...: a bond that hashes, in place of the first slave
+bond()
+{
+	local ns=$1 slave
+
+	shift
+	ip -n "$ns" link add pb type bond mode balance-xor xmit_hash_policy layer3+4 miimon 10
+	for slave; do
+		ip -n "$ns" addr flush dev "$slave"
+		ip -n "$ns" link set "$slave" down
+		ip -n "$ns" link set "$slave" master pb
+		ip -n "$ns" link set "$slave" up
+	done
+	ip -n "$ns" link set pb up
+}
+
+topology()
+{
+	local i
+
+	modprobe bonding max_bonds=0 || skip "no bonding here"
+	ip link add vs2 netns pc-srv type veth peer name vc2 netns pc-cli
+	bond pc-srv vs vs2
+	bond pc-cli vc vc2
+	ip -n pc-srv addr add "$PC_VIP/24" dev pb
+	for ((i = 0; i <= CONNS / 20000; i++)); do
+		ip -n pc-cli addr add "10.9.0.$((2 + i))/24" dev pb
+	done
+	pc_cli sysctl -qw net.ipv4.ip_local_port_range="10000 60999"
+	# Each link's packets on CPUs of its own.
+	pc_srv sh -c 'echo 3 > /sys/class/net/vs/queues/rx-0/rps_cpus
+		echo c > /sys/class/net/vs2/queues/rx-0/rps_cpus'
+}
+
+all_lived()
+{
+	[[ $CROWD == "opened=$CONNS answers=$((CONNS * ROUNDS)) reset=0 hung=0 strayed=0 wrong=0" ]]
+}
+
+# With method nat percore sees it and counts it; nothing is to be seen with steer.
+moved() { [[ $PC_METHOD == steer ]] || pc_moved migrated "$1"; }
+
+steering()
+{
+	local migrated status=0 before
+
+	migrated=$(pc_stat migrated) before=$(steered)
+	shake vs
+	crowd "$CONNS" "$ROUNDS" || status=1
+	shake_stop
+	pc_srv sh -c 'echo 3 > /sys/class/net/vs/queues/rx-0/rps_cpus'
+	[[ $status == 0 && $(steered) -gt $before ]] && all_lived && moved "$migrated"
+}
+
+hopping()
+{
+	local migrated
+
+	migrated=$(pc_stat migrated)
+	crowd "$CONNS" "$ROUNDS" hop && all_lived && moved "$migrated"
+}
+
+# The links of the bonds fail and come back in turn.
+links_fail()
+{
+	local link
+
+	while [[ ! -e /tmp/pc-stop ]]; do
+		for link in vc vc2; do
+			ip -n pc-cli link set "$link" down
+			sleep 0.2
+			ip -n pc-cli link set "$link" up
+			sleep 0.2
+		done
+		echo >> /tmp/pc-failed
+	done
+}
+
+# Crowd upon crowd until both links have failed twice.
+failover()
+{
+	local migrated status=0 tries
+
+	migrated=$(pc_stat migrated)
+	rm -f /tmp/pc-stop
+	: > /tmp/pc-failed
+	links_fail &
+	FLAPPER=$!
+	for ((tries = 0; tries < 1000 && status == 0; tries++)); do
+		[[ $(wc -l < /tmp/pc-failed) -lt 2 ]] || break
+		{ crowd "$CONNS" "$ROUNDS" && all_lived; } || status=1
+	done
+	touch /tmp/pc-stop
+	wait "$FLAPPER"
+	ktap_print_msg "both links failed $(wc -l < /tmp/pc-failed) times"
+	[[ $status == 0 && $tries -gt 0 && $tries -lt 1000 ]] && moved "$migrated"
+}
+
+# What nftables does by CPU and without state: the same ports, the same crowd.
+stateless()
+{
+	pc_srv nft -f - <<-RULES
+	table ip pc {
+		chain in {
+			type filter hook prerouting priority -300;
+			ip daddr $PC_VIP tcp dport 80 meta cpu 0 tcp dport set 8000
+			ip daddr $PC_VIP tcp dport 80 meta cpu 1 tcp dport set 8016
+			ip daddr $PC_VIP tcp dport 80 meta cpu 2 tcp dport set 8032
+			ip daddr $PC_VIP tcp dport 80 meta cpu 3 tcp dport set 8048
+		}
+		chain out {
+			type filter hook output priority -300;
+			ip saddr $PC_VIP tcp sport { 8000, 8016, 8032, 8048 } tcp sport set 80
+		}
+	}
+	RULES
+	shake vs
+	crowd "$CONNS" "$ROUNDS" hop || true
+	shake_stop
+	pc_srv nft delete table ip pc
+	[[ $CROWD == opened=* && $CROWD != *reset=0* ]]
+}
+
+pc_setup
+need_cmd percore_crowd nft
+topology
+ktap_print_header
+ktap_set_plan 8
+dmesg_mark
+crowd_serve "${PC_PORTS[@]}"
+for PC_METHOD in nat steer; do
+	pc_add || die "the service is not accepted"
+	check "$PC_METHOD: packet steering rewritten at random" steering
+	check "$PC_METHOD: a client that hops from CPU to CPU" hopping
+	check "$PC_METHOD: links that fail in turn" failover
+	pc_del || die "the service cannot be deleted"
+done
+check "nftables without state loses connections" stateless
+crowd_serve_stop
+check "the kernel's log is clean" dmesg_clean
+ktap_finished

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Ways in that are not just a NIC: a VRF, a bridge, a tunnel.  paths6.sh takes
+# those that IPv6 has too.
+#
+#     netns pc-srv                             netns pc-cli
+#
+#   VIP on vrf9's, br9's or gre9's -- vs ======== veth ======== vc
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+# shellcheck source=flows.sh
+. "$(dirname "$0")/flows.sh"
+
+# Lane by lane, and, by nat, a connection that moves.
+served()
+{
+	local cpu out
+
+	for cpu in 1 3; do
+		out=$(pc_conns "$cpu" 5) || true
+		[[ $out == "ok=5 bad=0 ${PC_PORTS[cpu]}=5" ]] ||
+			{ ktap_print_msg "cpu $cpu: $out"; return 1; }
+	done
+	one_lane_from_all_cpus && no_bad_checksum
+}
+
+by_both()
+{
+	for PC_METHOD in nat steer; do
+		pc_add || die "the service is not accepted"
+		check "$1, $PC_METHOD" served
+		pc_del || die "the service cannot be deleted"
+	done
+}
+
+# The address moves with the link: IPv6 loses it when the link gets a master.
+address_again() # LINK
+{
+	ip -n pc-srv addr flush dev vs
+	pc_addr pc-srv "$PC_VIP$PC_NET" dev "$1"
+}
+
+# The server's sockets are bound to the VRF, which has the packets a second time.
+vrf()
+{
+	modprobe vrf 2> /dev/null || true
+	ip -n pc-srv link add vrf9 type vrf table 9
+	ip -n pc-srv link set vrf9 up
+	ip -n pc-srv link set vs master vrf9
+	address_again vs
+	PERCORE_PEER_DEV=vrf9 pc_serve "${PC_PORTS[@]}"
+	by_both "through a VRF"
+	pc_serve_stop
+	ip -n pc-srv link del vrf9
+}
+
+# netfilter 0|1: does the bridge call it? It does by default where br_netfilter is
+# loaded.
+netfilter()
+{
+	[[ -d /proc/sys/net/bridge ]] || return 0
+	pc_srv sysctl -qw "net.bridge.bridge-nf-call-iptables=$1" \
+		"net.bridge.bridge-nf-call-ip6tables=$1"
+}
+
+bridge()
+{
+	ip -n pc-srv link add br9 type bridge
+	ip -n pc-srv link set br9 up
+	ip -n pc-srv link set vs master br9
+	address_again br9
+	pc_serve "${PC_PORTS[@]}"
+	netfilter 0
+	by_both "through a bridge"
+	# Netfilter sees the packet before the bridge knows where it goes.
+	if modprobe br_netfilter; then
+		netfilter 1
+		PC_METHOD=nat
+		pc_add || die "the service is not accepted"
+		check "through a bridge that calls netfilter, nat" served
+		pc_del || die "the service cannot be deleted"
+		netfilter 0
+	else
+		ktap_test_skip "through a bridge that calls netfilter: no br_netfilter here"
+	fi
+	pc_serve_stop
+	ip -n pc-srv link del br9
+	address_again vs
+}
+
+# A tunnel with checksums of its own: what it carries has been summed up by the
+# time it gets out (CHECKSUM_COMPLETE).
+tunnel()
+{
+	local outer=$PC_VIP service=$PC_SERVICE
+
+	ip -n pc-srv link add gre9 type gre local "$PC_VIP" remote "$PC_CLIENT" csum
+	ip -n pc-cli link add gre9 type gre local "$PC_CLIENT" remote "$PC_VIP" csum
+	PC_VIP=10.6.0.1 PC_SERVICE=10.6.0.1:80
+	ip -n pc-srv addr add 10.6.0.1/24 dev gre9
+	ip -n pc-cli addr add 10.6.0.2/24 dev gre9
+	ip -n pc-srv link set gre9 up
+	ip -n pc-cli link set gre9 up
+	pc_serve "${PC_PORTS[@]}"
+	by_both "through a tunnel with checksums"
+	pc_serve_stop
+	ip -n pc-srv link del gre9
+	ip -n pc-cli link del gre9
+	PC_VIP=$outer PC_SERVICE=$service
+}
+
+pc_setup
+ktap_print_header
+ktap_set_plan $((PC_FAMILY == 4 ? 8 : 6))
+dmesg_mark
+[[ $PC_FAMILY == 6 ]] || tunnel
+bridge
+vrf
+check "the kernel's log is clean" dmesg_clean
+ktap_finished

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Packet by packet: send this, expect that.  percore_wire plays the clients, at
+# the far end of a tun device; by both methods.  wire6.sh runs it over IPv6.
+#
+#     netns pc-srv
+#
+#   VIP 10.9.0.1 -- pcw (tun) -- 10.7.0.2 percore_wire
+#     fd09::1                     fd07::2
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+if [[ $PC_FAMILY == 6 ]]; then
+	WIRE_NET=fd07::/64 WIRE=fd07::
+else
+	WIRE_NET=10.7.0.0/24 WIRE=10.7.0.
+fi
+
+# wire CASE: an address for each method, since what the host learns of a path it
+# keeps
+wire() { wire_begin "$1"; wire_end; }
+
+wire_begin() { echo "$1 $WIRE$CLIENT" >&"$WIRE_TO"; }
+
+wire_end()
+{
+	local line
+
+	while read -r line <&"$WIRE_FROM"; do
+		[[ $line != done* ]] || break
+		ktap_print_msg "${line#\# }"
+	done
+	[[ $line == "done 0" ]]
+}
+
+tun()
+{
+	pc_srv ip tuntap add dev pcw mode tun vnet_hdr
+	ip -n pc-srv link set pcw up
+	ip -n pc-srv "-$PC_FAMILY" route add "$WIRE_NET" dev pcw src "$PC_VIP"
+	coproc PLAYER { exec ip netns exec pc-srv percore_wire pcw "$PC_VIP"; }
+	# shellcheck disable=SC2153  # bash sets it
+	WIRE_TO=${PLAYER[1]} WIRE_FROM=${PLAYER[0]}
+	local line i
+	read -r line <&"$WIRE_FROM" && [[ $line == ready ]] || die "percore_wire: $line"
+	# The kernel takes a while to notice the carrier.
+	for ((i = 0; i < 100; i++)); do
+		[[ $(pc_srv cat /sys/class/net/pcw/operstate) == down ]] || return 0
+		sleep 0.1
+	done
+	die "the tun device has no carrier"
+}
+
+# The server's host calls the client from a private port and the client calls
+# the service; they meet.
+simultaneous()
+{
+	local said
+
+	wire_begin simultaneous
+	said=$(pc_srv percore_peer talk "$WIRE$CLIENT" 5130 8048 < /dev/null) || true
+	wire_end && [[ $said == connected ]]
+}
+
+# The lane's queue of requests is full, and what ends the next handshake comes in
+# on another CPU.
+cookies()
+{
+	local sent
+
+	sent=$(cookies_sent)
+	wire cookies && [[ $(cookies_sent) -gt $sent ]]
+}
+
+# The kernel's counter, which is named in the line above its value.
+cookies_sent()
+{
+	pc_srv awk '/^TcpExt:/ {
+		if (!at) {
+			for (i = 1; i <= NF; i++) if ($i == "SyncookiesSent") at = i
+		} else {
+			print $at
+		}
+	}' /proc/net/netstat
+}
+
+closed()
+{
+	pc_serve_stop
+	wire closed
+}
+
+counted() { pc_packets counter inet rules "$1"; }
+
+# Rules before and behind: where each sees which port.
+rules()
+{
+	pc_srv nft -f - <<-'RULES' || return 1
+	table inet rules {
+		counter raw {}
+		counter in {}
+		counter out {}
+		chain raw {
+			type filter hook prerouting priority -300;
+			iif pcw tcp dport 80 counter name raw
+		}
+		chain in {
+			type filter hook input priority 0;
+			iif pcw tcp dport 8032 counter name in
+		}
+		chain out {
+			type filter hook output priority 0;
+			oif pcw tcp sport 80 counter name out
+		}
+	}
+	RULES
+	wire plain || return 1
+	ktap_print_msg "raw $(counted raw), in $(counted in), out $(counted out)"
+	[[ $(counted raw) -ge 6 && $(counted in) == "$(counted raw)" && $(counted out) -ge 3 ]] ||
+		return 1
+	pc_srv nft delete table inet rules
+}
+
+# But for the packet with a routing header, which is not the service's yet.
+untracked()
+{
+	ktap_print_msg "invalid $(pc_tracked invalid), tracked $(pc_tracked tracked)"
+	[[ $(pc_tracked invalid) == 0 && $(pc_tracked tracked) == $((PC_FAMILY == 6)) ]]
+}
+
+each()
+{
+	check "$PC_METHOD: a connection, its packets on two CPUs" wire plain
+	check "$PC_METHOD: fragments in either order" wire fragments
+	[[ $PC_FAMILY == 4 ]] || check "$PC_METHOD: extension headers" wire extension
+	check "$PC_METHOD: private ports are closed" wire private
+	check "$PC_METHOD: checksums left to us, found right, found wrong" wire checksum
+	check "$PC_METHOD: many segments as one" wire gso
+	check "$PC_METHOD: too big, says a router to another CPU" wire too-big
+	check "$PC_METHOD: a half is closed and the other goes on" wire half-close
+	check "$PC_METHOD: keepalive on another CPU" wire keepalive
+	check "$PC_METHOD: TIME_WAIT, and a new connection from another CPU" wire time-wait
+	check "$PC_METHOD: the client resets from another CPU" wire reset
+	check "$PC_METHOD: Fast Open, the data on another CPU than the cookie" wire fast-open
+	check "$PC_METHOD: a full queue, a cookie, its end on another CPU" cookies
+}
+
+pc_setup
+need_cmd percore_wire nft
+modprobe tun || skip "no tun here"
+tun
+ktap_print_header
+ktap_set_plan $((PC_FAMILY == 4 ? 30 : 32))
+dmesg_mark
+# Fast Open for all listeners
+pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027
+CLIENT=1
+for PC_METHOD in nat steer; do
+	CLIENT=$((CLIENT + 1))
+	pc_serve "${PC_PORTS[@]}"
+	pc_add || die "the service is not accepted"
+	if [[ $PC_METHOD == nat ]]; then
+		check "rules see the public port before and the private one behind" rules
+		pc_track new, established, related || die "no rules"
+		each
+		pc_serve "${PC_PORTS[@]:0:3}"
+		check "both ends call each other at once" simultaneous
+		check "connection tracking saw nothing of all that" untracked
+		pc_srv nft delete table inet pc
+	else
+		each
+	fi
+	check "$PC_METHOD: nobody listens" closed
+	pc_del || die "the service cannot be deleted"
+done
+check "the kernel's log is clean" dmesg_clean
+ktap_finished
