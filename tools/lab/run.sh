@@ -33,6 +33,8 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable
   --results DIR          where results go (default results/lab)
   --timeout SECONDS      give up after this long (default 600)
+  --boot-limit SECONDS   try again when it is not up by then (default 180; sim:
+                         600 and 30 for each CPU)
   --append TEXT          more for the kernel's command line
   --accel tcg|kvm|auto   auto (default) uses KVM where a boot with it works
   --one-thread           emulated CPUs take turns on one thread: less at a time,
@@ -47,12 +49,13 @@ EOF
 }
 
 kernel=6.12 cpus=4 mem=2048 lanes=0 nvme=() results=$CORELANE_TOP/results/lab
-timeout=600 append='' accel=auto threads=multi watch=no nic=e1000e clock=wall seed=1 sim_options=''
+timeout=600 boot_limit='' append='' accel=auto threads=multi watch=no nic=e1000e clock=wall seed=1 sim_options=''
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--kernel | --cpus | --mem | --lanes | --nic | --results | --timeout | --append | --accel | --clock | --seed)
 		[[ $# -ge 2 ]] || usage_error "$1 wants a value"
 		declare "${1#--}=$2"; shift 2 ;;
+	--boot-limit) boot_limit=${2-}; shift 2 ;;
 	--nvme) nvme+=("${2-}"); shift 2 ;;
 	--sim) sim_options=${2-}; shift 2 ;;
 	--one-thread)
@@ -70,6 +73,7 @@ done
 [[ $mem =~ ^[0-9]+$ ]] || usage_error "--mem wants a number of MiB"
 [[ $lanes =~ ^[0-9]+$ && $lanes -le 32 ]] || usage_error "--lanes wants a number up to 32"
 [[ $seed =~ ^[0-9]+$ ]] || usage_error "--seed wants a number"
+[[ $boot_limit =~ ^[0-9]*$ ]] || usage_error "--boot-limit wants a number of seconds"
 [[ $nic == e1000e || $nic == igb ]] || usage_error "--nic wants e1000e or igb"
 [[ $clock == wall || $clock == sim ]] || usage_error "--clock wants wall or sim"
 
@@ -142,14 +146,15 @@ if [[ $clock == sim ]]; then
 	simulate_machine "$release" "$results" "$mem" "$seed" "$sim_options"
 	# A guest in simulated time takes its time to boot: some ten seconds
 	# of a processor that others may want as well.
-	append="$SIMULATE_APPEND $append" boot_limit=$((600 + cpus * 30))
+	append="$SIMULATE_APPEND $append" boot_limit=${boot_limit:-$((600 + cpus * 30))}
 else
 	machine_accel "$accel" "$kernel_file" "$work/probe.log"
 	# tsc=reliable: the guest's watchdog would find the emulated clock
 	# unstable and patch its own code while others run it, which QEMU's
 	# emulator does not always survive. no_timer_check: it waits for ten
 	# ticks and panics without them, on a host too busy to give them.
-	append="nowatchdog tsc=reliable no_timer_check mitigations=off random.trust_cpu=on $append" boot_limit=180
+	append="nowatchdog tsc=reliable no_timer_check mitigations=off random.trust_cpu=on $append"
+	boot_limit=${boot_limit:-180}
 fi
 add_cables "$lanes"
 add_disks "$work" ${nvme[@]+"${nvme[@]}"}
@@ -177,7 +182,7 @@ boot()
 	local begun=$SECONDS
 
 	rm -f "$console"
-	up=no status=0
+	up=no slow=no status=0
 	timeout --foreground "$timeout" "${QEMU[@]}" "${machine[@]}" -smp "$cpus" -m "$mem" \
 		-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \
 		-kernel "$kernel_file" -initrd "$work/initrd" \
@@ -195,6 +200,7 @@ boot()
 			break
 		fi
 		if ((SECONDS - begun > boot_limit)); then
+			slow=yes
 			kill "$child"
 			break
 		fi
@@ -222,8 +228,9 @@ retry_reason()
 {
 	case $status in
 	134 | 135 | 139) echo "QEMU crashed (signal $((status - 128)))" ;;
-	*)	# An empty console: QEMU refused to start, and would again.
-		if [[ $up == no && -s $console ]]; then
+	*)	# It ended by itself and the console is empty: QEMU refused to
+		# start, and would again.
+		if [[ $up == no && ( $slow == yes || -s $console ) ]]; then
 			echo 'the guest did not come up'
 		elif [[ $up == yes ]] && emulator_lost_patch; then
 			echo "QEMU $QEMU_VERSION ran code that the guest's kernel had changed (int3)"
@@ -252,6 +259,8 @@ main()
 
 	if [[ $status == 124 ]]; then
 		die "the guest did not finish in $timeout s" "see $console, or give it more with --timeout"
+	elif [[ $slow == yes ]]; then
+		die "the guest did not boot in $boot_limit s" "see $console, or give it more with --boot-limit"
 	elif [[ $up == no ]]; then
 		die "the guest did not boot: $(last_words)" "see $results/qemu.log and $console"
 	elif [[ $status != 0 ]]; then

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A guest that does not come up is begun again, also when it hangs before its
+# first word; a QEMU that refuses to start is not, for it would again.  The QEMU
+# here is one that does nothing, or ends.
+
+set -u
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# qemu LINE...: what is run in its place
+qemu()
+{
+	mkdir -p "$TMP/bin"
+	{
+		echo '#!/bin/bash'
+		echo '[[ $* != *--version* ]] || { echo QEMU emulator version 9.2.0; exit; }'
+		printf '%s\n' "$@"
+	} > "$TMP/bin/qemu-system-x86_64"
+	chmod +x "$TMP/bin/qemu-system-x86_64"
+}
+
+boots() # COUNT: run.sh fails after COUNT tries
+{
+	rm -f "$TMP/tries"
+	PATH=$TMP/bin:$PATH "$CORELANE_TOP/tools/lab/run.sh" --accel tcg --boot-limit 1 --kernel "${LINES_UNDER_TEST[-1]}" \
+		--results "$TMP/results" tools/lab/guest/tests.sh none > "$TMP/said" 2>&1 && return 1
+	sed 's/^/# /' "$TMP/said"
+	[[ $(wc -l < "$TMP/tries") == "$1" ]]
+}
+
+ktap_print_header
+ktap_set_plan 4
+qemu "echo try >> '$TMP/tries'" 'exec sleep 60'
+check 'a guest that hangs without a word is begun three times' boots 3
+check 'and it is said' grep -q 'the guest did not come up (try 3 of 3)' "$TMP/said"
+qemu "echo try >> '$TMP/tries'" 'echo no such device >&2' 'exit 1'
+check 'a QEMU that refuses is begun once' boots 1
+check 'and its words are told' grep -q 'the guest did not boot: no such device' "$TMP/said"
+ktap_finished
