@@ -69,6 +69,10 @@ stage_sources()
 	done
 }
 
+# One build at a time: two benches may want the same modules.
+mkdir -p "$out"
+exec {lock}> "$out/.lock"
+flock "$lock"
 stage_sources
 make_args=(-C "$kdir" "M=$stage" W=1 "-j$(nproc)" ${MODULES:+"MODULES=$MODULES"})
 if [[ $sparse == yes ]]; then
@@ -85,7 +89,10 @@ fi
 if grep -E 'warning:|WARNING:|error:' "$log" >&2; then
 	die "the build for $release warns" "see $log"
 fi
-find "$stage" -name '*.ko' -exec cp {} "$out/" \;
+# What a guest is being made from is not written again.
+find "$stage" -name '*.ko' | while IFS= read -r file; do
+	cmp -s "$file" "$out/${file##*/}" || cp "$file" "$out/"
+done
 if [[ $sparse == yes ]]; then
 	say "sparse: $release clean"
 else
