@@ -18,9 +18,9 @@ usage()
 usage: sudo scripts/check.sh [--kernel LINE] [--no-setup] [GROUP...]
 
 Run the tests and count them.  Groups: unit, style, build, bonding, kselftest,
-percore, pollnvme, simlane, system (default: all).  The lab groups boot the
-kernel lines in QEMU side by side and run every test of their folder; --kernel
-keeps to one line.  kselftest runs what the kernel itself has for bonding;
+percore, pollnvme, simlane, system (default: all).  The lab groups boot each
+kernel line in QEMU and run every test of their folder; --kernel keeps to one
+line.  What takes long runs side by side, one on each core.  kselftest runs what the kernel itself has for bonding;
 simlane runs in simulated time, and then what tests it from outside.
 Logs: build/check/.  The last line is "N passed, N failed[, N skipped]".
 EOF
@@ -114,16 +114,22 @@ group_build()
 	step 'build: tools' make -s -C "$CORELANE_TOP" tools test-tools
 }
 
-# lab_run GROUP LINE RUN-OPTION...: one boot runs the whole folder; does not
-# come back, so that a signal to it reaches the guest
+# lab_run GROUP LINE: one boot runs the whole folder; does not come back, so
+# that a signal to it reaches the guest
 lab_run()
 {
-	local group=$1 line=$2
+	local group=$1 line=$2 options
 	local results=$logs/$group-$line
 
-	shift 2
+	case $group in
+	# They mostly sleep, and count what comes while they do.
+	kselftest) options=(--cpus 4 --one-thread) ;;
+	# Looks at what the simulator wrote, while it runs.
+	simlane) options=(--clock sim --cpus 6 --append corelane.results=early) ;;
+	*) options=(--cpus 4 --lanes 4 --nvme 256M --nvme 256M) ;;
+	esac
 	rm -rf "$results"
-	exec "$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "$@" \
+	exec "$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "${options[@]}" \
 		--results "$results" --timeout 3600 tools/lab/guest/tests.sh "$group" \
 		> "$logs/$group-$line.log" 2>&1
 }
@@ -153,52 +159,95 @@ lab_outcome()
 	fi
 }
 
-# Interrupted: no guest stays behind.
-labs=()
-labs_end()
+# host_run NAME: on this machine; boots what it needs
+host_run()
 {
-	[[ ${#labs[@]} == 0 ]] || kill "${labs[@]}" 2> /dev/null || true
+	CORELANE_LINES_UNDER_TEST="${lines[*]}" exec "$CORELANE_TOP/tests/$1.sh" > "$logs/${1//\//-}.log" 2>&1
+}
+
+# host_outcome NAME STATUS SECONDS
+host_outcome()
+{
+	local log=$logs/${1//\//-}.log
+
+	[[ $2 == 0 || $2 == 4 ]] || tail -n 15 "$log"
+	outcome "$1" "$2" "$log" "$3"
+}
+
+# What takes long: "lab GROUP LINE" or "host NAME", as many at a time as
+# there are cores, for each keeps about one busy.
+jobs=()
+declare -A running=() since=()
+
+# lab_jobs GROUP: a guest for each kernel line
+lab_jobs()
+{
+	local line
+
+	[[ -n $(find "$CORELANE_TOP/tests/$1" -maxdepth 1 -name '*.sh' 2> /dev/null) ]] || return 0
+	for line in "${lines[@]}"; do
+		jobs+=("lab $1 $line")
+	done
+}
+
+# host_jobs DIR
+host_jobs()
+{
+	local test
+
+	for test in "$CORELANE_TOP/tests/$1"/*.sh; do
+		[[ ! -x $test ]] || jobs+=("host $1/$(basename "$test" .sh)")
+	done
+}
+
+# job_reap: wait for one of those that run, and count what it did
+job_reap()
+{
+	local pid status=0 kind name what
+
+	wait -n -p pid "${!running[@]}" || status=$?
+	read -r kind name what <<< "${running[$pid]}"
+	unset "running[$pid]"
+	case $kind in
+	lab) lab_outcome "$name" "$what" ;;
+	host) host_outcome "$name" "$status" $((SECONDS - since[$pid])) ;;
+	esac
+}
+
+# Interrupted: no guest stays behind, nor what a test has begun.
+jobs_end()
+{
+	local pid
+
+	for pid in "${!running[@]}"; do
+		kill -- "-$pid" 2> /dev/null || true
+	done
 	wait
 }
 
-# The lab groups: a guest for each kernel line, side by side, on a machine
-# described by run.sh's options.
-lab_group() # GROUP RUN-OPTION...
+jobs_run()
 {
-	local group=$1 line
+	local job kind name what slots
 
-	shift
-	[[ -n $(find "$CORELANE_TOP/tests/$group" -name '*.sh' 2> /dev/null) ]] || return 0
-	labs=()
-	end_on_signals labs_end
-	for line in "${lines[@]}"; do
-		lab_run "$group" "$line" "$@" &
-		labs+=($!)
+	slots=$(nproc)
+	end_on_signals jobs_end
+	# each is a process group, which a signal goes to
+	set -m
+	for job in "${jobs[@]}"; do
+		((${#running[@]} < slots)) || job_reap
+		read -r kind name what <<< "$job"
+		echo "# ${job#* } begins ($((SECONDS - begun)) s)"
+		"${kind}_run" "$name" "$what" &
+		running[$!]=$job since[$!]=$SECONDS
 	done
-	wait
+	while [[ ${#running[@]} -gt 0 ]]; do
+		job_reap
+	done
+	set +m
 	trap - INT TERM HUP
-	for line in "${lines[@]}"; do
-		lab_outcome "$group" "$line"
-	done
 }
 
-# Tests that run on this machine, and boot what they need.
-host_group() # NAME DIR
-{
-	local name test log status from
-
-	for test in "$2"/*.sh; do
-		[[ -x $test ]] || continue
-		name=$1/$(basename "$test" .sh)
-		log=$logs/${name//\//-}.log status=0 from=$SECONDS
-		CORELANE_LINES_UNDER_TEST="${lines[*]}" "$test" > "$log" 2>&1 || status=$?
-		[[ $status == 0 || $status == 4 ]] || tail -n 15 "$log"
-		outcome "$name" "$status" "$log" $((SECONDS - from))
-	done
-}
-
-# Its guests look at what the simulator wrote, while they run.
-group_simlane()
+simlane_jobs()
 {
 	if ! emulator_complete; then
 		echo "1..0 # SKIP no QEMU $EMULATOR_LINE here" > "$logs/simlane.log"
@@ -206,8 +255,8 @@ group_simlane()
 		return
 	fi
 	step 'simlane: plugin and tools build' make -s -C "$CORELANE_TOP" simlane
-	lab_group simlane --clock sim --cpus 6 --append corelane.results=early
-	host_group simlane "$CORELANE_TOP/tests/simlane/host"
+	lab_jobs simlane
+	host_jobs simlane/host
 }
 
 # All that takes long is read before it begins: the file may change meanwhile.
@@ -221,15 +270,15 @@ main()
 	*' bonding '* | *' kselftest '* | *' percore '* | *' pollnvme '* | *' simlane '*) groups=(build "${groups[@]}") ;;
 	esac
 	for group in "${groups[@]}"; do
-		echo "# $group ($((SECONDS - begun)) s)"
 		case $group in
-		# They mostly sleep, and count what comes while they do.
-		kselftest) lab_group kselftest --cpus 4 --one-thread ;;
-		bonding | percore | pollnvme) lab_group "$group" --cpus 4 --lanes 4 --nvme 256M --nvme 256M ;;
-		system) host_group system "$CORELANE_TOP/tests/system" ;;
-		*) "group_$group" ;;
+		bonding | kselftest | percore | pollnvme) lab_jobs "$group" ;;
+		simlane) simlane_jobs ;;
+		system) host_jobs system ;;
+		*)	echo "# $group ($((SECONDS - begun)) s)"
+			"group_$group" ;;
 		esac
 	done
+	jobs_run
 	echo
 	[[ ${#failures[@]} == 0 ]] || printf 'failed: %s\n' "${failures[@]}"
 	echo "# $((SECONDS - begun)) s"

@@ -3,8 +3,8 @@
 #
 # The main job, small: bench.sh runs, its results follow the schema, and in the
 # lanes row every interrupt and every byte stayed on its core.  In simulated
-# time where its QEMU is here; in wall time the rows that between them set up all
-# there is to set up.
+# time where its QEMU is here; in wall time, on one kernel line, the rows that
+# between them set up all there is to set up.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -49,9 +49,8 @@ common()
 # wall LINE: wall time
 wall()
 {
-	local out=$TMP/wall-$1 rows=lanes
+	local out=$TMP/wall-$1 rows=ordinary,bond-rr,nft-tuned,redirect,reuseport,lanes,lanes-tuned
 
-	[[ $1 != "${LINES_UNDER_TEST[0]}" ]] || rows=ordinary,bond-rr,nft-tuned,redirect,reuseport,lanes,lanes-tuned
 	check "wall $1: bench.sh runs" "$CORELANE_TOP/scripts/bench.sh" --no-setup --clock wall --cores 2 \
 		--repeats 1 --seconds 2 --rows "$rows" --kernel "$1" --out "$out"
 	common "wall $1" "$out"
@@ -90,9 +89,9 @@ sim()
 }
 
 ktap_print_header
-ktap_set_plan $((${#LINES_UNDER_TEST[@]} * (11 + 16)))
+ktap_set_plan $((11 + ${#LINES_UNDER_TEST[@]} * 16))
+wall "${LINES_UNDER_TEST[0]}"
 for line in "${LINES_UNDER_TEST[@]}"; do
-	wall "$line"
 	if emulator_complete; then
 		sim "$line"
 	else

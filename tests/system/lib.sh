@@ -16,10 +16,11 @@ trap 'rm -rf "$TMP"' EXIT
 # The kernel lines to try, as check.sh --kernel left them
 read -ra LINES_UNDER_TEST <<< "${CORELANE_LINES_UNDER_TEST:-${CORELANE_LINES[*]}}"
 
-# check NAME COMMAND...: a KTAP line from a command's success
+# check NAME COMMAND...: a KTAP line from a command's success, and what it took
+# where that was long
 check()
 {
-	local name=$1
+	local name=$1 begun=$SECONDS
 
 	shift
 	if "$@"; then
@@ -27,6 +28,7 @@ check()
 	else
 		ktap_test_fail "$name"
 	fi
+	((SECONDS - begun < 5)) || echo "# took $((SECONDS - begun)) s"
 }
 
 # refused TEXT COMMAND...: fails, says TEXT, in at most two lines
