@@ -58,10 +58,11 @@ dmesg_clean()
 }
 DMESG_MARKS=0
 
-# check NAME COMMAND...: a KTAP line from a command's success
+# check NAME COMMAND...: a KTAP line from a command's success, and what it took
+# where that was long
 check()
 {
-	local name=$1
+	local name=$1 begun=$SECONDS
 
 	shift
 	if "$@"; then
@@ -69,4 +70,5 @@ check()
 	else
 		ktap_test_fail "$name"
 	fi
+	((SECONDS - begun < 5)) || echo "# took $((SECONDS - begun)) s"
 }

@@ -192,7 +192,7 @@ flap_in_storm()
 	local before i
 
 	before=$(total)
-	storm_start bt0 || return 1
+	STORM_DELAY=1000000 storm_start bt0 || return 1
 	for ((i = 0; i < 12; i++)); do
 		port $((i % 4)) down
 		sleep 0.$((i % 3))

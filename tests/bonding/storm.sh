@@ -5,6 +5,9 @@
 # what became of each. Sourced after topology.sh.
 
 STORM_CPUS=4
+# Nanoseconds between a CPU's packets: enough of them for what watches to go on
+# under emulation.
+STORM_DELAY=4000000
 STORM_PROC=/proc/net/pktgen
 storm_pid=
 
@@ -19,8 +22,7 @@ storm_start()
 	echo reset > $STORM_PROC/pgctrl
 	for ((cpu = 0; cpu < STORM_CPUS; cpu++)); do
 		echo "add_device $1@$cpu" > "$STORM_PROC/kpktgend_$cpu" || return 1
-		# shellcheck disable=SC2016  # the list is one word a line
-		printf '%s\n' "count ${2:-0}" 'clone_skb 0' 'pkt_size 100' 'delay 1000000' \
+		printf '%s\n' "count ${2:-0}" 'clone_skb 0' 'pkt_size 100' "delay $STORM_DELAY" \
 			'xmit_mode queue_xmit' 'dst 10.9.0.100' 'dst_mac 02:00:00:00:00:99' \
 			'udp_src_min 9' 'udp_src_max 999' 'flag UDPSRC_RND' \
 			> "$STORM_PROC/$1@$cpu" || return 1
