@@ -16,7 +16,7 @@ set -euo pipefail
 # What builds the modules, tools and patches, runs the lab, and draws.
 PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
 	cpio xz-utils zstd jq gnuplot-nox qemu-system-x86 ipxe-qemu pkg-config libmnl-dev libjansson-dev procps
-	libasan8 libubsan1 unifdef sparse shellcheck ca-certificates)
+	libasan8 libubsan1 unifdef sparse shellcheck udev ca-certificates)
 
 # Room the cache needs when it is empty, in GiB.
 NEED_GIB=9

@@ -31,6 +31,13 @@ check()
 	((SECONDS - begun < 5)) || echo "# took $((SECONDS - begun)) s"
 }
 
+# skip REASON: end the test as skipped
+skip()
+{
+	ktap_skip_all "$*"
+	exit "$KSFT_SKIP"
+}
+
 # refused TEXT COMMAND...: fails, says TEXT, in at most two lines
 refused()
 {

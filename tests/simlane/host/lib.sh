@@ -15,10 +15,7 @@ LINE=${LINES_UNDER_TEST[-1]}
 # need_simlane: skip where simulated time cannot run
 need_simlane()
 {
-	if ! emulator_complete; then
-		ktap_skip_all "no QEMU $EMULATOR_LINE here: run scripts/setup.sh"
-		exit "$KSFT_SKIP"
-	fi
+	emulator_complete || skip "no QEMU $EMULATOR_LINE here: run scripts/setup.sh"
 }
 
 # workload NAME SEED WINDOWS MS [OPTIONS]: run workload.sh under simlane; what
