@@ -60,7 +60,7 @@ emulator_complete || {
 	ktap_finished
 }
 check 'bench.sh bonding runs' "$CORELANE_TOP/scripts/bench.sh" bonding --no-setup --cores 2 --nics 2 --repeats 1 \
-	--window-ms 3 --rows "$rows" --switch-hash layer2+3 --out "$out"
+	--window-ms 3 --rows "$rows" --switch-hash layer2+3 --jobs 1 --out "$out"
 check 'every row served, and is valid' jq -e 'map(select(.metric == "connections_per_second"))
 	| length == 4 and all(.[]; .value > 0 and .valid and .errors == 0)' "$out/results.json"
 check 'layer3+4 sends through foreign NICs' metric reuseport-l34 foreign_tx_share '. > 0.2'
