@@ -49,7 +49,7 @@ storm()
 	local k
 
 	for ((k = 0; k < 4; k++)); do
-		ping -q -i 0.002 $BT_PEER > /dev/null 2>&1 &
+		ping -q -i 0.01 $BT_PEER > /dev/null 2>&1 &
 		storm+=($!)
 	done
 }
