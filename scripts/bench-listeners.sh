@@ -19,7 +19,7 @@ usage()
 usage: sudo scripts/bench.sh listeners [options]
 
 Connections per second, in simulated time, of servers that differ only in how a
-connection finds its core's listener: percore's nat and steer, nft stateless,
+connection finds its core's listener: percore's nat, steer and front, nft stateless,
 xt_cpu and REDIRECT with connection tracking, SO_REUSEPORT and SO_INCOMING_CPU,
 a BPF program at sk_lookup, and one listener for all.  For each also what that
 costs in instructions and cycles: a SYN, a packet of an established connection, a

@@ -7,13 +7,15 @@
 # shellcheck disable=SC2034  # for those who source this file
 ALL_ROWS=(ordinary bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf
 	nft-cpu nft-tuned redirect reuseport lanes lanes-tuned lanes-steer lanes-steer-tuned
+	lanes-front lanes-front-tuned
 	shared-tuned redirect-tuned reuseport-tuned sklookup-tuned)
 # Rows that a stock kernel serves
 STOCK_ROWS=(ordinary bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf)
 # Rows that differ in how they send, and in nothing else
 BONDING_ROWS=(reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf reuseport)
 # Rows that differ in how a connection finds its core's listener
-LISTENER_ROWS=(shared-tuned nft-tuned redirect-tuned reuseport-tuned sklookup-tuned lanes-tuned lanes-steer-tuned)
+LISTENER_ROWS=(shared-tuned nft-tuned redirect-tuned reuseport-tuned sklookup-tuned lanes-tuned lanes-steer-tuned
+	lanes-front-tuned)
 DEFAULT_ROWS_SIM=ordinary,bond-l34,reuseport,lanes
 DEFAULT_ROWS_WALL=ordinary,bond-l34,lanes
 
@@ -44,10 +46,12 @@ reuseport      reuseport-l34, sending by CPU
 lanes          percore's port NAT: a NIC, interrupt, listening socket, lighttpd
                and transmit NIC per core, for any server
 lanes-steer    the same with percore's method steer, which rewrites nothing
+lanes-front    the same with percore's method front: nor looks at packets
 
 The same tuned: ports 16 apart, a folder of files per core, no metrics kept of
 each client, sending by CPU:
-nft-tuned, redirect-tuned, reuseport-tuned, lanes-tuned, lanes-steer-tuned
+nft-tuned, redirect-tuned, reuseport-tuned, lanes-tuned, lanes-steer-tuned,
+lanes-front-tuned
 shared-tuned   one lighttpd, one listening socket (one folder)
 sklookup-tuned a lighttpd per core, a BPF program at sk_lookup that gives a
                connection to the listener of its CPU

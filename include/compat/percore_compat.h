@@ -176,4 +176,35 @@ static inline int percore_cookie6_check(const struct ipv6hdr *iph,
 #endif
 #endif
 
+#include <linux/net.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+
+static inline void percore_send_reset(const struct sock *sk,
+				      struct sk_buff *skb)
+{
+#ifdef HAVE_SK_RST_REASON
+	sk->sk_prot->rsk_prot->send_reset(sk, skb, SK_RST_REASON_NO_SOCKET);
+#else
+	sk->sk_prot->rsk_prot->send_reset(sk, skb);
+#endif
+}
+
+static inline int percore_bind(struct socket *sock, void *addr, int len)
+{
+#ifdef HAVE_SOCKADDR_UNSIZED
+	return kernel_bind(sock, (struct sockaddr_unsized *)addr, len);
+#else
+	return kernel_bind(sock, (struct sockaddr *)addr, len);
+#endif
+}
+
+/* The last parameter of syn_recv_sock(). */
+#ifdef HAVE_OPT_CHILD_INIT
+#define PERCORE_OPT_CHILD_INIT						\
+	, void (*opt_child_init)(struct sock *newsk, const struct sock *sk)
+#else
+#define PERCORE_OPT_CHILD_INIT
+#endif
+
 #endif /* _PERCORE_COMPAT_H */

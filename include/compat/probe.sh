@@ -47,6 +47,12 @@ probes() {
 	# percore
 	# 6.2: netlink: extended ACK with formatted messages
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
+	# 6.10: tcp: a reset has a reason
+	probe HAVE_SK_RST_REASON net/request_sock.h 'enum sk_rst_reason reason'
+	# tcp: who makes a connection may prepare it
+	probe HAVE_OPT_CHILD_INIT net/inet_connection_sock.h '\(\*opt_child_init\)'
+	# 6.19: net: addresses of sockets have a type that says nothing of their size
+	probe HAVE_SOCKADDR_UNSIZED linux/net.h 'int kernel_bind\(struct socket \*sock, struct sockaddr_unsized'
 	# 6.8: SYN cookies: the check reads the cookie from the header
 	probe HAVE_COOKIE_CHECK_READS_ACK net/tcp.h '__cookie_v4_check\(const struct iphdr \*iph, const struct tcphdr \*th\)'
 	# 6.2: udp: a network may have a table of its own

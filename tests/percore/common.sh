@@ -20,9 +20,9 @@
 # shellcheck disable=SC2034  # read by those who source this file
 PC_FAMILY=${PC_FAMILY:-4}
 if [[ $PC_FAMILY == 6 ]]; then
-	PC_VIP=fd09::1 PC_CLIENT=fd09::2 PC_NET=/64 PC_SERVICE="[fd09::1]:80"
+	PC_VIP=fd09::1 PC_CLIENT=fd09::2 PC_NET=/64 PC_SERVICE="[fd09::1]:80" PC_INSIDE=::1
 else
-	PC_VIP=10.9.0.1 PC_CLIENT=10.9.0.2 PC_NET=/24 PC_SERVICE=10.9.0.1:80
+	PC_VIP=10.9.0.1 PC_CLIENT=10.9.0.2 PC_NET=/24 PC_SERVICE=10.9.0.1:80 PC_INSIDE=127.0.0.1
 fi
 # shellcheck disable=SC2034  # read by those who source this file
 PC_PORTS=(8000 8016 8032 8048)
@@ -93,13 +93,22 @@ pc_ready()
 	die "the server does not start"
 }
 
-# pc_serve PORT...: a server that listens on these ports of the VIP
+# pc_bind: where the lanes' servers listen by PC_METHOD, or PC_BIND
+pc_bind()
+{
+	local address=$PC_VIP
+
+	[[ ${PC_METHOD:-nat} != front ]] || address=$PC_INSIDE
+	echo "${PC_BIND:-$address}"
+}
+
+# pc_serve PORT...: a server that listens on these ports
 pc_serve()
 {
 	pc_serve_stop
 	: > /tmp/pc-server
 	# shellcheck disable=SC2086  # PC_PEER is a command's words
-	ip netns exec pc-srv $PC_PEER serve "$PC_VIP" "$@" > /tmp/pc-server &
+	ip netns exec pc-srv $PC_PEER serve "$(pc_bind)" "$@" > /tmp/pc-server &
 	PC_SERVER=$!
 	pc_ready /tmp/pc-server "$PC_SERVER"
 }

@@ -11,7 +11,7 @@ CROWD_SERVER='' CROWD_ID='' CROWD_SHAKER=''
 crowd_serve()
 {
 	: > /tmp/pc-crowd-server
-	ip netns exec pc-srv percore_crowd serve "$PC_VIP" "$@" > /tmp/pc-crowd-server &
+	ip netns exec pc-srv percore_crowd serve "$(pc_bind)" "$@" > /tmp/pc-crowd-server &
 	CROWD_SERVER=$!
 	pc_ready /tmp/pc-crowd-server "$CROWD_SERVER"
 }

@@ -43,6 +43,7 @@ tap()
 	modprobe -q tun || true
 	pc_srv ip tuntap add ft mode tap vnet_hdr || skip "no tap device here"
 	ip -n pc-srv link set ft address "$TAP_MAC" up
+	pc_srv sysctl -qw net.ipv6.conf.lo.disable_ipv6=0
 	pc_srv sysctl -qw net.ipv6.conf.ft.disable_ipv6=0 net.ipv6.conf.ft.accept_dad=0
 	ip -n pc-srv addr add 10.8.0.1/24 dev ft
 	ip -n pc-srv addr add 2001:db8:8::1/64 dev ft nodad
@@ -50,12 +51,13 @@ tap()
 	ip -n pc-srv neigh add 2001:db8:8::2 lladdr 02:00:00:00:00:02 dev ft
 }
 
-# Somebody who answers at the tap's addresses; pc_cleanup ends them.
+# Somebody who answers at the tap's addresses, and for method front; pc_cleanup
+# ends them.
 serve_tap()
 {
 	local addr
 
-	for addr in 10.8.0.1 2001:db8:8::1; do
+	for addr in 10.8.0.1 2001:db8:8::1 127.0.0.1 ::1; do
 		: > "/tmp/pc-tap-$addr"
 		ip netns exec pc-srv percore_peer serve "$addr" "${PC_PORTS[@]}" \
 			> "/tmp/pc-tap-$addr" &
@@ -88,7 +90,7 @@ works() { [[ $(pc_conns 1 10) == "ok=10 bad=0 8016=10" ]]; }
 pc_setup
 need_cmd percore_nl percore_tap
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 ktap_print_msg "seed $SEED"
 tap
 dmesg_mark
@@ -99,6 +101,7 @@ pc_add || die "the service is not accepted"
 serve_tap
 check "mutated packets, method nat" packets nat
 check "mutated packets, method steer" packets steer
+check "mutated packets, method front" packets front
 check "the service works" works
 check "the module leaves" rmmod percore
 check "the kernel's log is clean" dmesg_clean

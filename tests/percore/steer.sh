@@ -16,15 +16,6 @@ PC_METHOD=steer
 
 shown() { [[ $(pc_srv corelane nat show --json | jq -r '.services[].method') == steer ]]; }
 
-# The server sees the public port.
-public_name()
-{
-	pc_talk || return 1
-	pc_say name
-	pc_hang_up
-	[[ $REPLY == 80 ]]
-}
-
 # Of a connection percore counts the first packet alone.
 moving_client()
 {
@@ -34,41 +25,6 @@ moving_client()
 	one_lane_from_all_cpus || return 1
 	[[ $(pc_stat new) == $((before + 1)) && $(pc_stat local) == 0 &&
 	   $(pc_stat migrated) == 0 && $(pc_stat out) == 0 ]]
-}
-
-client_resets() { pc_cli awk '/^Tcp: [0-9]/ { print $15 }' /proc/net/snmp; }
-
-# A port pair in TIME_WAIT comes back from another CPU and is served by that
-# CPU's lane, without the reset that the client would have to send if the stack
-# were left alone with the TIME_WAIT.
-time_wait()
-{
-	local resets
-
-	PC_TASKSET="taskset -c 0" pc_talk 45001 || return 1
-	pc_say close
-	pc_hang_up
-	pc_srv ss -Htn state time-wait | grep -q :45001 ||
-		{ ktap_print_msg "no TIME_WAIT"; return 1; }
-	resets=$(client_resets)
-	PC_TASKSET="taskset -c 3" pc_talk 45001 || { ktap_print_msg "again: $REPLY"; return 1; }
-	pc_say again
-	pc_hang_up
-	ktap_print_msg "again: $REPLY, client sent $(($(client_resets) - resets)) resets"
-	[[ $REPLY == 8048 && $(client_resets) == "$resets" ]]
-}
-
-# Connection tracking follows what is not rewritten.
-conntrack()
-{
-	local out invalid tracked
-
-	pc_track established || return 1
-	out=$(pc_conns 2 10) || true
-	invalid=$(pc_tracked invalid) tracked=$(pc_tracked tracked)
-	pc_srv nft delete table inet pc
-	ktap_print_msg "$out; invalid $invalid, tracked $tracked"
-	[[ $out == "ok=10 bad=0 8032=10" && $invalid == 0 && $tracked -gt 20 ]]
 }
 
 pc_setup

@@ -47,6 +47,7 @@ bool nat_key_equal(const struct nat_key *a, const struct nat_key *b)
 static const char *const methods[] = {
 	[PERCORE_METHOD_NAT] = "nat",
 	[PERCORE_METHOD_STEER] = "steer",
+	[PERCORE_METHOD_FRONT] = "front",
 };
 
 _Static_assert(CL_ARRAY_SIZE(methods) == PERCORE_METHOD_MAX + 1,
@@ -62,7 +63,7 @@ static int parse_method(const char *text, uint8_t *method)
 	for (*method = 0; *method < CL_ARRAY_SIZE(methods); ++*method)
 		if (!strcmp(text, methods[*method]))
 			return CL_OK;
-	return cl_usage("method '%s' is not known: write 'nat' or 'steer'",
+	return cl_usage("method '%s' is not known: write 'nat', 'steer' or 'front'",
 			text);
 }
 
@@ -483,7 +484,8 @@ static const struct argp_option add_options[] = {
 	  "line of the kernel's port table)", 0 },
 	{ "method", OPT_METHOD, "METHOD", 0,
 	  "nat (default): rewrite ports, for any server; steer: give the "
-	  "lane's listener the connection as it is", 0 },
+	  "lane's listener the connection as it is; front: the same without "
+	  "a look at other packets, for servers on the loopback address", 0 },
 	OPTIONS_BALANCE,
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show the lanes, change nothing",
 	  0 },
@@ -496,7 +498,7 @@ static const struct argp_option set_options[] = {
 	  0 },
 	{ "ports", OPT_PORTS, "BASE[+STEP]", 0,
 	  "Private ports (default, with --cpus: " NAT_DEFAULT_PORTS ")", 0 },
-	{ "method", OPT_METHOD, "METHOD", 0, "nat or steer", 0 },
+	{ "method", OPT_METHOD, "METHOD", 0, "nat or steer; front stays", 0 },
 	OPTIONS_BALANCE,
 	{ 0 }
 };

@@ -69,7 +69,7 @@ const char *nat_key_str(const struct nat_key *key);
 /* "tcp" or "udp". */
 const char *nat_proto_str(const struct nat_key *key);
 
-/* "nat" or "steer"; "?" for what a newer module may have. */
+/* "nat", "steer" or "front"; "?" for what a newer module may have. */
 const char *nat_method_str(uint8_t method);
 
 /* "none" or "spill"; "?" for what a newer module may have. */

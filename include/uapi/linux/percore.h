@@ -60,10 +60,15 @@ enum percore_cmd {
  *	and replies leave with the service's port
  * @PERCORE_METHOD_STEER: the lane's listener is given the first packet of a
  *	connection as it is; nothing is rewritten. TCP alone
+ * @PERCORE_METHOD_FRONT: the kernel itself listens at the service's address and
+ *	port, and hands each connection request to the lane's listener, which must
+ *	be bound to the loopback address; other packets are not looked at. TCP
+ *	alone
  */
 enum percore_method {
 	PERCORE_METHOD_NAT,
 	PERCORE_METHOD_STEER,
+	PERCORE_METHOD_FRONT,
 
 	/* private: */
 	__PERCORE_METHOD_MAX,

@@ -76,6 +76,9 @@ int percore_heir_retire(struct percore_service *svc,
 {
 	u16 i;
 
+	/* Connections are at the public port, whoever accepted them. */
+	if (svc->method == PERCORE_METHOD_FRONT)
+		return 0;
 	for (i = 0; i < old->all; i++) {
 		if (percore_has_port(svc, old->lane[i].port))
 			continue;

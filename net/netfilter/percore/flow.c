@@ -122,6 +122,47 @@ void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
 	skb->destructor = sock_pfree;
 }
 
+/* Is a listener one for method front? One that can be reached from outside, or is
+ * bound to a device, has not been told what it is for. With SO_REUSEPORT its
+ * connections would let others bind the public port. A front is no lane's.
+ */
+static bool percore_is_inside(const struct sock *sk, u8 family)
+{
+	if (sk->sk_family != family || sk->sk_bound_dev_if ||
+	    sk->sk_reuseport || percore_is_front(sk))
+		return false;
+#if IS_ENABLED(CONFIG_IPV6)
+	if (family == AF_INET6)
+		return ipv6_addr_loopback(&sk->sk_v6_rcv_saddr);
+#endif
+	return ipv4_is_loopback(sk->sk_rcv_saddr);
+}
+
+/* A lane's listener of method front. */
+static struct sock *percore_listener_inside(struct net *net,
+					    const struct percore_service *svc,
+					    struct sk_buff *skb,
+					    unsigned int doff, __be16 sport,
+					    __be16 port)
+{
+	int dif = net->loopback_dev->ifindex;
+	struct sock *sk;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (svc->family == AF_INET6) {
+		sk = inet6_lookup_listener(net, skb, doff,
+					   &ipv6_hdr(skb)->saddr, sport,
+					   &in6addr_loopback, ntohs(port), dif,
+					   0);
+		return sk && percore_is_inside(sk, AF_INET6) ? sk : NULL;
+	}
+#endif
+	sk = __inet_lookup_listener(net, skb, doff, ip_hdr(skb)->saddr, sport,
+				    htonl(INADDR_LOOPBACK), ntohs(port), dif,
+				    0);
+	return sk && percore_is_inside(sk, AF_INET) ? sk : NULL;
+}
+
 static struct sock *percore_listener(struct net *net,
 				     const struct percore_service *svc,
 				     struct sk_buff *skb, unsigned int thoff,
@@ -135,7 +176,11 @@ static struct sock *percore_listener(struct net *net,
 		percore_tuple_of(svc, skb, thoff, &tuple);
 		return percore_udp_at(net, svc, &tuple, port);
 	}
-	doff = thoff + __tcp_hdrlen(th);
+	/* In front of the network header before routing, behind it later. */
+	doff = skb_network_offset(skb) + thoff + __tcp_hdrlen(th);
+	if (svc->method == PERCORE_METHOD_FRONT)
+		return percore_listener_inside(net, svc, skb, doff, th->source,
+					       port);
 #if IS_ENABLED(CONFIG_IPV6)
 	if (svc->family == AF_INET6)
 		return inet6_lookup_listener(net, skb, doff,
@@ -212,8 +257,8 @@ static bool percore_cookie_fits(const struct percore_service *svc,
 /* The port that a cookie covers. */
 static __be16 percore_cookie_port(const struct percore_service *svc, u16 lane)
 {
-	return svc->method == PERCORE_METHOD_STEER ? svc->port
-						   : svc->lane[lane].port;
+	return svc->method == PERCORE_METHOD_NAT ? svc->lane[lane].port
+						 : svc->port;
 }
 
 /* The lane whose cookie a packet returns, from @lane on; NULL if none sent it. */
@@ -423,7 +468,7 @@ struct sock *percore_flow_cookie(struct net *net,
 	*lane = own;
 	sk = percore_find_cookie(net, svc, skb, thoff, lane);
 	if (!sk || svc->balance != PERCORE_BALANCE_SPILL ||
-	    svc->method != PERCORE_METHOD_STEER)
+	    svc->method == PERCORE_METHOD_NAT)
 		return sk;
 	search.lane = *lane;
 	sk = percore_spill(&search, sk);
@@ -432,13 +477,15 @@ struct sock *percore_flow_cookie(struct net *net,
 }
 
 /**
- * percore_flow_steer() - choose the lane of a packet that has no socket
+ * percore_flow_listener() - choose the lane of a packet that has no socket
  * @net: netns
  * @svc: service
  * @skb: packet to the service's public port, headers pulled
  * @thoff: offset of its TCP header from the network header
  * @own: this CPU's lane
- * @attach: let the listener go with the packet
+ * @lane: result: @own if somebody listens there, else one of the lanes where
+ *	somebody does, chosen by a hash of the flow so that they share the load
+ *	evenly; or the lane to which the connection spills
  *
  * A drained lane, and one whose CPU is offline, takes part only when nobody
  * listens on any other: late service is better than a reset.
@@ -447,39 +494,63 @@ struct sock *percore_flow_cookie(struct net *net,
  * overloaded goes to the least loaded of those that are not resting.
  *
  * Context: softirq, RCU.
- * Return: @own if somebody listens there, else one of the lanes where somebody
- * does, chosen by a hash of the flow so that they share the load evenly; or the
- * lane to which the connection spills; if there is none @own all the same,
- * counted as refused: the stack answers with the reset that a closed port
- * deserves.
+ * Return: that lane's listener, alive under RCU; NULL if there is none, with
+ * @own all the same, counted as refused: a reset is what a closed port deserves.
  */
-u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
-		       struct sk_buff *skb, unsigned int thoff, u16 own,
-		       bool attach)
+struct sock *percore_flow_listener(struct net *net,
+				   const struct percore_service *svc,
+				   struct sk_buff *skb, unsigned int thoff,
+				   u16 own, u16 *lane)
 {
 	struct percore_search search = percore_search_of(net, svc, skb, thoff);
 	struct sock *sk;
 	u16 home;
 
+	*lane = own;
 	sk = percore_try_all(&search, own);
 	if (!sk) {
 		search.resting = true;
 		sk = percore_try_all(&search, own);
 	}
-	if (sk) {
-		home = search.lane;
-		if (home != own)
-			percore_count(svc, PERCORE_STAT_FALLBACK);
-		if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
-		    percore_is_first(percore_tcp_hdr(skb, thoff)))
-			sk = percore_spill(&search, sk);
-		if (search.lane != home)
-			percore_count(svc, PERCORE_STAT_SPILLED);
-		if (attach)
-			percore_attach_listener(skb, sk);
-		return search.lane;
+	if (!sk) {
+		if (svc->proto == IPPROTO_UDP ||
+		    percore_tcp_hdr(skb, thoff)->syn)
+			percore_count(svc, PERCORE_STAT_REFUSED);
+		return NULL;
 	}
-	if (svc->proto == IPPROTO_UDP || percore_tcp_hdr(skb, thoff)->syn)
-		percore_count(svc, PERCORE_STAT_REFUSED);
-	return own;
+	home = search.lane;
+	if (home != own)
+		percore_count(svc, PERCORE_STAT_FALLBACK);
+	if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
+	    percore_is_first(percore_tcp_hdr(skb, thoff)))
+		sk = percore_spill(&search, sk);
+	if (search.lane != home)
+		percore_count(svc, PERCORE_STAT_SPILLED);
+	*lane = search.lane;
+	return sk;
+}
+
+/**
+ * percore_flow_steer() - the same, and let the listener go with the packet
+ * @net: netns
+ * @svc: service
+ * @skb: packet to the service's public port, headers pulled
+ * @thoff: offset of its TCP header from the network header
+ * @own: this CPU's lane
+ * @attach: do let it
+ *
+ * Context: softirq, RCU.
+ * Return: the lane, as percore_flow_listener() tells it.
+ */
+u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
+		       struct sk_buff *skb, unsigned int thoff, u16 own,
+		       bool attach)
+{
+	struct sock *sk;
+	u16 lane;
+
+	sk = percore_flow_listener(net, svc, skb, thoff, own, &lane);
+	if (sk && attach)
+		percore_attach_listener(skb, sk);
+	return lane;
 }

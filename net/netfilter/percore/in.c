@@ -99,6 +99,9 @@ static unsigned int percore_in(struct sk_buff *skb,
 	if (netif_is_l3_slave(state->in))
 		return NF_ACCEPT;
 	if (slot->lane != PERCORE_PUBLIC) {
+		/* Nobody listens there: the lanes' listeners are inside. */
+		if (method == PERCORE_METHOD_FRONT)
+			return NF_ACCEPT;
 		percore_count(svc, PERCORE_STAT_DROPPED_DIRECT);
 		return NF_DROP;
 	}
@@ -107,7 +110,7 @@ static unsigned int percore_in(struct sk_buff *skb,
 	/* The stack drops it and counts it; do not lead it anywhere. */
 	if (percore_tcp_hdr(skb, thoff)->doff < sizeof(struct tcphdr) / 4)
 		return NF_ACCEPT;
-	if (method == PERCORE_METHOD_STEER)
+	if (method != PERCORE_METHOD_NAT)
 		return percore_steer_in(skb, svc, state->net, thoff);
 	return percore_nat_in(skb, svc, state->net, thoff);
 }

@@ -275,7 +275,7 @@ static int percore_hook_in_set(struct net *net, enum percore_family family,
 		if (hooks->undefrag)
 			hooks->undefrag(net);
 	}
-	pn->hooked_in[family] = on;
+	WRITE_ONCE(pn->hooked_in[family], on);
 	return 0;
 }
 
@@ -334,6 +334,7 @@ static int __net_init percore_net_init(struct net *net)
 	INIT_LIST_HEAD(&pn->services);
 	pn->net = net;
 	percore_reap_init(pn);
+	percore_fronts_init(pn);
 	return 0;
 }
 
@@ -342,6 +343,7 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 	struct percore_net *pn = percore_pernet(net);
 
 	percore_reap_stop(pn);
+	percore_fronts_stop(pn);
 	mutex_lock(&pn->lock);
 	percore_hooks_set(net, PERCORE_IP4, false, false);
 	percore_hooks_set(net, PERCORE_IP6, false, false);

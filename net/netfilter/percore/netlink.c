@@ -199,16 +199,19 @@ static int percore_parse_method(struct genl_info *info,
 	/* A datagram makes no socket that has the public port: a server's
 	 * answers leave with the port that it is bound to.
 	 */
-	if (*method == PERCORE_METHOD_STEER && key->proto == IPPROTO_UDP) {
+	if (key->proto == IPPROTO_UDP && (*method == PERCORE_METHOD_STEER ||
+					  *method == PERCORE_METHOD_FRONT)) {
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
-					"method %u (steer) is for proto 6 (TCP) alone",
-					*method);
+					"method %u (%s) is for proto 6 (TCP) alone",
+					*method,
+					*method == PERCORE_METHOD_STEER ?
+					"steer" : "front");
 		return -EOPNOTSUPP;
 	}
 	if (*method <= PERCORE_METHOD_MAX)
 		return 0;
 	NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
-				"method %u is not known: 0 (nat) and 1 (steer) are",
+				"method %u is not known: 0 (nat), 1 (steer) and 2 (front) are",
 				*method);
 	return -EOPNOTSUPP;
 }
@@ -445,6 +448,8 @@ static int percore_put_locked(struct genl_info *info,
 			      struct percore_service *svc,
 			      struct percore_service *old)
 {
+	const union percore_end end = percore_end_of(svc->family, &svc->vip,
+						     svc->port);
 	struct percore_slot clash;
 	u16 lane;
 	int err;
@@ -452,6 +457,16 @@ static int percore_put_locked(struct genl_info *info,
 	err = percore_service_put(genl_info_net(info), svc, old, &clash, &lane);
 	if (err == -EEXIST)
 		percore_explain(info, svc, &clash, lane);
+	else if (err == -EADDRINUSE)
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+					info->attrs[PERCORE_A_SERVICE_PORT],
+					"%pISpc is in use, and method 2 (front) listens there",
+					&end);
+	else if (svc->method == PERCORE_METHOD_FRONT && err && err != -ENOMEM)
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+					info->attrs[PERCORE_A_SERVICE_PORT],
+					"method 2 (front) cannot listen at %pISpc",
+					&end);
 	else if (err && err != -ENOMEM)
 		GENL_SET_ERR_MSG(info, "netfilter refuses our hooks");
 	return err;
@@ -543,6 +558,22 @@ percore_find_locked(struct genl_info *info, const struct percore_key *key)
 	return svc;
 }
 
+/* Lanes' listeners of method front are elsewhere than those of the other two. */
+static int percore_check_method(struct genl_info *info,
+				const struct percore_service *svc,
+				const struct percore_service *old)
+{
+	if (svc->method == old->method ||
+	    (svc->method != PERCORE_METHOD_FRONT &&
+	     old->method != PERCORE_METHOD_FRONT))
+		return 0;
+	NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+				info->attrs[PERCORE_A_SERVICE_METHOD],
+				"method %u cannot become %u: delete the service and add it",
+				old->method, svc->method);
+	return -EOPNOTSUPP;
+}
+
 /* The lanes that a SERVICE_SET names, or else those that there are. */
 static int percore_set_lanes(struct genl_info *info,
 			     struct percore_service *svc,
@@ -566,6 +597,9 @@ static int percore_set_locked(struct genl_info *info,
 	if (!svc)
 		return -ENOMEM;
 	err = percore_parse_method(info, key, &svc->method);
+	if (err)
+		goto err_free;
+	err = percore_check_method(info, svc, old);
 	if (err)
 		goto err_free;
 	err = percore_parse_balance(info, svc);

@@ -10,7 +10,8 @@
  *	in		whose service is this packet's; a socket goes with it
  *	former		connections of the method that a service had before
  *	find6		where the transport header of an IPv6 packet is
- *	nat, steer	the two methods: what happens to one packet
+ *	nat, steer	two methods: what happens to one packet
+ *	front		the third, by a listener of ours
  *	udp		method nat for a datagram
  *	gather		fragments become packets
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
@@ -79,6 +80,8 @@ enum percore_stat {
 	PERCORE_STAT_COUNT,
 };
 
+struct percore_front;
+
 /* What a CPU does a few times in a tick only. */
 enum percore_look {
 	PERCORE_LOOK_AGAIN,	/* for a packet that has no socket */
@@ -144,6 +147,7 @@ struct percore_lane {
  *	has no lane of its own is given one of the others
  * @lane: the lanes
  * @public_used: a connection is on the public port; for change.c alone
+ * @front: with method front: what listens at @vip and @port
  * @borrows: @stats belong to the service before this one, or behind it
  * @list: in percore_net.services, under percore_net.lock
  * @rcu: for call_rcu()
@@ -166,6 +170,7 @@ struct percore_service {
 	/* end of what packets read */
 	bool public_used;
 	bool borrows;
+	struct percore_front *front;
 	struct list_head list;
 	struct rcu_head rcu;
 };
@@ -173,12 +178,14 @@ struct percore_service {
 /**
  * struct percore_net - a netns
  * @table: all ports of its services of each kind; NULL where there is none
- * @cookies: method steer: when, in jiffies, a listener may last have sent a SYN
+ * @cookies: methods steer and front: when, in jiffies, a listener may last have sent a SYN
  *	cookie, to the second; 0 for never. Any CPU, so that all know of it
  * @net: the netns itself
  * @lock: serialises changes of everything here
  * @services: list of struct percore_service, oldest first
  * @reap: looks for retired lanes that nobody needs
+ * @fronts: looks after the services with method front
+ * @fronted: there has been one
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
  * @hooked_in: by enum percore_family: the netfilter hook for packets that
@@ -195,8 +202,10 @@ struct percore_net {
 	struct net *net;
 	struct list_head services;
 	struct delayed_work reap;
+	struct delayed_work fronts;
 	unsigned int count;
 	unsigned int generation;
+	bool fronted;
 	bool hooked_in[PERCORE_FAMILIES];
 	bool hooked_out[PERCORE_FAMILIES];
 	struct nf_hook_ops in[PERCORE_FAMILIES];
@@ -325,7 +334,18 @@ unsigned int percore_udp_in(struct sk_buff *skb,
 			    const struct percore_service *svc, struct net *net,
 			    unsigned int thoff);
 
+/* front.c */
+bool percore_is_front(const struct sock *sk);
+int percore_front_open(struct net *net, struct percore_service *svc);
+void percore_front_move(struct percore_service *svc,
+			struct percore_service *old);
+void percore_front_close(struct percore_service *svc);
+void percore_fronts_init(struct percore_net *pn);
+void percore_fronts_look(struct percore_net *pn);
+void percore_fronts_stop(struct percore_net *pn);
+
 /* steer.c */
+bool percore_note_cookies(struct net *net, const struct sock *sk);
 unsigned int percore_steer_in(struct sk_buff *skb,
 			      const struct percore_service *svc,
 			      struct net *net, unsigned int thoff);
@@ -349,6 +369,10 @@ struct sock *percore_flow_cookie(struct net *net,
 				 u16 own, u16 *lane);
 bool percore_requests_many(const struct sock *sk);
 void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
+struct sock *percore_flow_listener(struct net *net,
+				   const struct percore_service *svc,
+				   struct sk_buff *skb, unsigned int thoff,
+				   u16 own, u16 *lane);
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach);
@@ -372,6 +396,7 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 int percore_service_put(struct net *net, struct percore_service *svc,
 			struct percore_service *old, struct percore_slot *clash,
 			u16 *lane);
+void percore_hooks_renew(struct percore_net *pn);
 int percore_service_del(struct net *net, struct percore_service *svc);
 int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
 			  u32 cpu, bool drain);
@@ -503,7 +528,8 @@ static inline bool percore_is_first(const struct tcphdr *th)
  * @pn: netns
  *
  * Context: any.
- * Return: true if a listener of a service with method steer may have sent one.
+ * Return: true if a listener of a service with method steer or front may have
+ * sent one.
  */
 static inline bool percore_cookies_recent(const struct percore_net *pn)
 {

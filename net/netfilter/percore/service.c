@@ -177,15 +177,24 @@ static void percore_table_publish(struct percore_net *pn,
 	pn->generation++;
 }
 
-/* Is there a service of this family, one that rewrites or, if @nat is false,
- * any? The lock is held.
+/* With method front the stack needs us while cookies may come back. */
+static bool percore_looks_at(const struct percore_net *pn,
+			     const struct percore_service *svc)
+{
+	return svc->method != PERCORE_METHOD_FRONT ||
+	       percore_cookies_recent(pn);
+}
+
+/* Is there a service of this family whose packets we look at, one that rewrites
+ * or, if @nat is false, any? The lock is held.
  */
 static bool percore_has(const struct percore_net *pn, u8 family, bool nat)
 {
 	const struct percore_service *svc;
 
 	list_for_each_entry(svc, &pn->services, list)
-		if (svc->family == family && (!nat || percore_rewrites(svc)))
+		if (svc->family == family && (nat ? percore_rewrites(svc)
+					      : percore_looks_at(pn, svc)))
 			return true;
 	return false;
 }
@@ -215,6 +224,25 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 }
 
 /**
+ * percore_hooks_renew() - have the hooks that the services want, and no other
+ * @pn: netns, locked
+ *
+ * What cannot be registered, for want of memory, is missed: ask
+ * percore_hooks_set() for what a new service must have.
+ *
+ * Context: may sleep.
+ */
+void percore_hooks_renew(struct percore_net *pn)
+{
+	percore_hooks_set(pn->net, PERCORE_IP4,
+			  percore_has(pn, AF_INET, false),
+			  percore_has(pn, AF_INET, true));
+	percore_hooks_set(pn->net, PERCORE_IP6,
+			  percore_has(pn, AF_INET6, false),
+			  percore_has(pn, AF_INET6, true));
+}
+
+/**
  * percore_service_put() - check a service against all others and publish it
  * @net: netns, its percore_net locked
  * @svc: service, filled in; belongs to the netns on success
@@ -226,7 +254,7 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
  *
  * Context: may sleep.
  * Return: 0, -EEXIST (see @clash and @lane), -ENOMEM, or what the netfilter
- * hooks answered.
+ * hooks or, with method front, the socket answered.
  */
 int percore_service_put(struct net *net, struct percore_service *svc,
 			struct percore_service *old, struct percore_slot *clash,
@@ -237,7 +265,7 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 	struct percore_net *pn = percore_pernet(net);
 	const struct percore_slot *taken;
 	struct percore_table *table;
-	bool nat;
+	bool in, nat;
 	int err;
 
 	*clash = (struct percore_slot){};
@@ -253,11 +281,15 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 		kvfree(table);
 		return -EEXIST;
 	}
+	in = percore_looks_at(pn, svc) || percore_has(pn, svc->family, false);
 	nat = percore_rewrites(svc) || percore_has(pn, svc->family, true);
-	err = percore_hooks_set(net, family, true, nat);
-	if (err) {
-		kvfree(table);
-		return err;
+	err = percore_hooks_set(net, family, in, nat);
+	if (err)
+		goto err_free;
+	if (!old && svc->method == PERCORE_METHOD_FRONT) {
+		err = percore_front_open(net, svc);
+		if (err)
+			goto err_hooks;
 	}
 	if (old) {
 		list_replace(&old->list, &svc->list);
@@ -267,13 +299,21 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 	}
 	percore_table_publish(pn, kind, table);
 	if (old) {
-		percore_hooks_set(net, family, true,
-				  percore_has(pn, svc->family, true));
+		percore_front_move(svc, old);
+		percore_hooks_renew(pn);
 		svc->borrows = false;
 		old->borrows = true;
 		call_rcu(&old->rcu, percore_service_free_rcu);
 	}
+	if (svc->front)
+		percore_fronts_look(pn);
 	return 0;
+
+err_hooks:
+	percore_hooks_renew(pn);
+err_free:
+	kvfree(table);
+	return err;
 }
 
 /**
@@ -299,9 +339,8 @@ int percore_service_del(struct net *net, struct percore_service *svc)
 	list_del(&svc->list);
 	pn->count--;
 	percore_table_publish(pn, kind, table);
-	percore_hooks_set(net, percore_family_of(svc->family),
-			  percore_has(pn, svc->family, false),
-			  percore_has(pn, svc->family, true));
+	percore_hooks_renew(pn);
+	percore_front_close(svc);
 	call_rcu(&svc->rcu, percore_service_free_rcu);
 	return 0;
 }

@@ -20,21 +20,29 @@
 
 #include "percore.h"
 
-/* Note that the listener may answer with a cookie: it does when its queue of
- * requests is full, and the packets of a whole batch come here before the first
- * of them is queued, so half full is near enough. The note is written once a
- * second at most.
+/**
+ * percore_note_cookies() - note that a listener may answer with a cookie
+ * @net: netns
+ * @sk: listener, alive under RCU
+ *
+ * It does when its queue of requests is full, and the packets of a whole batch
+ * come here before the first of them is queued, so half full is near enough. The
+ * note is written once a second at most.
+ *
+ * Context: softirq, RCU.
+ * Return: true if it may.
  */
-static void percore_note_cookies(struct net *net, const struct sock *sk)
+bool percore_note_cookies(struct net *net, const struct sock *sk)
 {
 	u8 mode = READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
 	struct percore_net *pn = percore_pernet(net);
 	unsigned long last = READ_ONCE(pn->cookies), now = jiffies | 1;
 
 	if (!mode || (mode == 1 && !percore_requests_many(sk)))
-		return;
+		return false;
 	if (!last || time_after(now, last + HZ))
 		WRITE_ONCE(pn->cookies, now);
+	return true;
 }
 
 /* May a connection in TIME_WAIT make room for a new one? The rule by sequence
@@ -122,6 +130,8 @@ static void percore_steer_ack(struct net *net,
  * @net: netns
  * @thoff: offset of the TCP header from the network header
  *
+ * With method front the stack knows what to do with a first packet.
+ *
  * Context: softirq, RCU.
  * Return: netfilter verdict.
  */
@@ -132,7 +142,8 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 
 	if (percore_is_first(th)) {
-		if (percore_may_attach(svc, skb))
+		if (svc->method != PERCORE_METHOD_FRONT &&
+		    percore_may_attach(svc, skb))
 			percore_steer_first(net, svc, skb, thoff);
 	} else if (unlikely(percore_cookies_recent(percore_pernet(net))) &&
 		   percore_is_ack(th) && percore_may_attach(svc, skb)) {

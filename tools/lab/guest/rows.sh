@@ -38,14 +38,15 @@ web_shared() # N
 	listening 1 80
 }
 
-# A server per core on a port of its own; with "roots", its own folder too
-web_private() # N SPACING [roots]
+# A server per core on a port of its own; with "roots", its own folder too; on
+# the VIP if no other address is named
+web_private() # N SPACING [roots] [ADDRESS]
 {
 	local k port ports=()
 
 	for ((k = 0; k < $1; k++)); do
 		port=$((PORT_BASE + $2 * k))
-		web "$k" "$TOPO_VIP" "$port" "$workers" "$(web_root_of "$k" "${3:-}")"
+		web "$k" "${4:-$TOPO_VIP}" "$port" "$workers" "$(web_root_of "$k" "${3:-}")"
 		ports+=("$port")
 	done
 	listening 1 "${ports[@]}"
@@ -214,10 +215,13 @@ row_reuseport_tuned()
 # A lane per core: NIC, interrupt, listener, server, transmit NIC
 lanes() # METHOD N [roots]
 {
+	local address=$TOPO_VIP
+
+	[[ $1 != front ]] || address=127.0.0.1
 	modprobe percore || return 1
 	bonded_by_cpu "$2" || return 1
 	corelane nat add "$TOPO_VIP:80" --method "$1" --cpus "0-$(($2 - 1))" --ports "$PORT_BASE+16" || return 1
-	web_private "$2" 16 "${3:-}"
+	web_private "$2" 16 "${3:-}" "$address"
 }
 
 row_lanes()
@@ -238,6 +242,16 @@ row_lanes_steer()
 row_lanes_steer_tuned()
 {
 	tuned && lanes steer "$1" roots
+}
+
+row_lanes_front()
+{
+	lanes front "$1"
+}
+
+row_lanes_front_tuned()
+{
+	tuned && lanes front "$1" roots
 }
 
 # row_foreign_tx: packets so far that left by another core's NIC, where the
