@@ -203,6 +203,15 @@ in_use()
 	return $status
 }
 
+# What the other methods do elsewhere cannot become this one, nor UDP be it.
+not_so()
+{
+	refused_with 'method 2 cannot become 1: delete the service and add it' \
+		pc_set --method steer &&
+		refused_with 'method 2 (front) is for proto 6 (TCP) alone' \
+			pc_srv corelane nat add "$PC_SERVICE/udp" --cpus 0 --method front
+}
+
 # The lanes' listeners are what they were, and what they have goes on; the address
 # can be had again though connections of it live.
 left_alone()
@@ -232,7 +241,7 @@ dies_with_netns()
 pc_setup
 need_cmd ss nft python3
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 24 : 23))
+ktap_set_plan $((PC_FAMILY == 4 ? 25 : 24))
 dmesg_mark
 pc_add || die "the service is not accepted"
 
@@ -258,6 +267,7 @@ check "a lane dies and comes back" dies_and_comes
 check "lanes die and come back under load" restarts
 check "no checksum was wrong" no_bad_checksum
 check "an address and port that somebody has is refused" in_use
+check "what cannot be is refused" not_so
 check "the service can be deleted and added, and connections live" left_alone
 check "a netns takes its front along" dies_with_netns
 check "the kernel's log is clean" dmesg_clean

@@ -438,7 +438,7 @@ static const struct bad {
 	{ "a method that is one", nested, EINVAL, "NLA_F_NESTED not expected",
 	  ATTR },
 	{ "method 9", method_9, EOPNOTSUPP,
-	  "method 9 is not known: 0 (nat) and 1 (steer) are", ATTR },
+	  "method 9 is not known: 0 (nat), 1 (steer) and 2 (front) are", ATTR },
 	{ "balance 2", balance_2, EOPNOTSUPP,
 	  "balance 2 is not known: 0 (none) and 1 (spill) are", ATTR },
 	{ "mark 0", mark_0, ERANGE, "mark 0 is no percentage from 1 to 100",
