@@ -19,7 +19,7 @@ read -ra ROWS <<< "${Q_ROWS:-bond-l34}"
 row() # Q: a small bench; what it leaves is in TMP/Q
 {
 	"$CORELANE_TOP/scripts/bench.sh" --no-setup --clock sim --kernel "$LINE" --cores 2 --jobs 1 \
-		--rows "$(IFS=,; echo "${ROWS[*]}")" --repeats 3 --window-ms 6 --sim "q=$1" --out "$TMP/$1" \
+		--rows "$(IFS=,; echo "${ROWS[*]}")" --repeats 3 --window-ms 10 --sim "q=$1" --out "$TMP/$1" \
 		> "$TMP/$1.log" 2>&1 && return 0
 	tail -n 5 "$TMP/$1.log" | sed 's/^/# /'
 	return 1
