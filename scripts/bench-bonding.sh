@@ -131,17 +131,7 @@ EOF
 main()
 {
 	check_parts "${BONDING_ROWS[@]}"
-	if [[ -n $results ]]; then
-		out=$results
-	else
-		out=${out:-$CORELANE_TOP/results/bonding-$(date +%Y%m%d-%H%M%S)}
-		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
-		measure
-	fi
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
-	report
-	cat "$out/table.txt"
+	run_parts bonding
 	say ""
 	say "results are in $out: results.json, table.txt, fig4.svg, and a folder for each switch"
 }

@@ -129,17 +129,7 @@ EOF
 main()
 {
 	check_parts "${LISTENER_ROWS[@]}"
-	if [[ -n $results ]]; then
-		out=$results
-	else
-		out=${out:-$CORELANE_TOP/results/listeners-$(date +%Y%m%d-%H%M%S)}
-		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
-		measure
-	fi
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
-	report
-	cat "$out/table.txt"
+	run_parts listeners
 	say ""
 	say "results are in $out: results.json, table.txt, connections.svg, and the folders connect and keep"
 }

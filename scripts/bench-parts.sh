@@ -27,3 +27,21 @@ profiles()
 		jq --arg row "$row" --argjson cores "$n" '{row: $row, cores: $cores, functions, lines}' "$file.json"
 	done | jq -s .
 }
+
+# run_parts NAME: measure, unless $results names a run that has been, then report;
+# both are the bench's own.  $work is a folder for the report, removed at the end.
+# shellcheck disable=SC2154  # they are the bench's
+run_parts()
+{
+	if [[ -n $results ]]; then
+		out=$results
+	else
+		out=${out:-$CORELANE_TOP/results/$1-$(date +%Y%m%d-%H%M%S)}
+		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
+		measure
+	fi
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	report
+	cat "$out/table.txt"
+}

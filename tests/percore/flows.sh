@@ -150,6 +150,17 @@ first_in_fragments()
 	[[ $answers -gt 0 ]]
 }
 
+# Of a connection percore counts the first packet alone, where nothing is rewritten.
+moving_client()
+{
+	local before
+
+	before=$(pc_stat new)
+	one_lane_from_all_cpus || return 1
+	[[ $(pc_stat new) == $((before + 1)) && $(pc_stat local) == 0 &&
+	   $(pc_stat migrated) == 0 && $(pc_stat out) == 0 ]]
+}
+
 # The server sees the public port.
 public_name()
 {

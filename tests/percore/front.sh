@@ -28,17 +28,6 @@ shown()
 	   -n $(pc_srv ss -Hltn "sport = :80") ]]
 }
 
-# Of a connection percore counts the request alone, wherever the rest comes.
-moving_client()
-{
-	local before
-
-	before=$(pc_stat new)
-	one_lane_from_all_cpus || return 1
-	[[ $(pc_stat new) == $((before + 1)) && $(pc_stat local) == 0 &&
-	   $(pc_stat migrated) == 0 && $(pc_stat out) == 0 ]]
-}
-
 # From outside a private port is closed as any port that nobody listens at.
 outside()
 {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Random messages to the netlink family, and mutated packets through a tap device
-# while services of both methods and families are there.  Whatever comes, the
+# while services of all methods and both families are there.  Whatever comes, the
 # kernel does not complain and the service works afterwards.  The topology is
 # drawn in common.sh; beside it, tap ft (10.8.0.1, 2001:db8:8::1) in pc-srv.
 #

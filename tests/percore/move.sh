@@ -3,7 +3,7 @@
 #
 # Flows whose packets change CPU at random: receive packet steering is rewritten
 # every few milliseconds, the client hops from CPU to CPU, the links of a bond
-# fail in turn.  By both methods every connection lives and keeps its lane; a
+# fail in turn.  By every method each connection lives and keeps its lane; a
 # stateless translation by CPU, as nftables can be told to do, loses them.
 #
 # PC_CROWD is how many connections there are (300), PC_ROUNDS how often each

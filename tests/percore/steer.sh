@@ -16,17 +16,6 @@ PC_METHOD=steer
 
 shown() { [[ $(pc_srv corelane nat show --json | jq -r '.services[].method') == steer ]]; }
 
-# Of a connection percore counts the first packet alone.
-moving_client()
-{
-	local before
-
-	before=$(pc_stat new)
-	one_lane_from_all_cpus || return 1
-	[[ $(pc_stat new) == $((before + 1)) && $(pc_stat local) == 0 &&
-	   $(pc_stat migrated) == 0 && $(pc_stat out) == 0 ]]
-}
-
 pc_setup
 need_cmd ss nft
 ktap_print_header

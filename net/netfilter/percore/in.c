@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A packet arrives: is it a service's? And what both methods do with TCP: let
- * a socket go with a packet.
+ * A packet arrives: is it a service's? And what the methods share for TCP: a
+ * socket goes with a packet.
  */
 #include <linux/ip.h>
 #include <linux/tcp.h>
