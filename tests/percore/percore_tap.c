@@ -2,13 +2,15 @@
 /*
  * percore_tap: mutated packets through a tap device
  *
- *   percore_tap DEVICE MAC N SEED
+ *   percore_tap DEVICE MAC tcp|udp N SEED
  *
  * Sends N packets into the tap DEVICE, to its Ethernet address MAC: TCP packets
- * of every kind, ICMP errors that quote one, and fragments, over IPv4 (10.8.0.2
- * to 10.8.0.1) and IPv6 (2001:db8:8::2 to ::1), for the public port 80, private
- * ports and others; most of them with a few bytes changed, cut short, or with an
- * offload header that lies. Prints how many went in and how many came back.
+ * of every kind or UDP datagrams, ICMP errors that quote one, and fragments, over
+ * IPv4 (10.8.0.2 to 10.8.0.1) and IPv6 (2001:db8:8::2 to ::1), for the public
+ * port 80, private ports and others; most of them with a few bytes changed, cut
+ * short, or with an offload header that lies. SEED chooses the 64 source ports
+ * too: what an earlier run has opened is not met again. Prints how many went in
+ * and how many came back.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,8 +30,9 @@
 #include "random.h"
 
 #define PACKET_MAX	2048
-#define PROTO_TCP	6
 #define PROTO_ICMP	1
+#define PROTO_TCP	6
+#define PROTO_UDP	17
 #define PROTO_ICMP6	58
 
 static const uint16_t ports[] = { 80, 80, 80, 8000, 8016, 8032, 8048, 22, 0 };
@@ -39,6 +42,8 @@ static uint8_t packet[sizeof(struct virtio_net_hdr) + PACKET_MAX];
 static uint8_t *const frame = packet + sizeof(struct virtio_net_hdr);
 static size_t length;
 static uint8_t mac[6];
+static uint8_t proto;		/* PROTO_TCP or PROTO_UDP */
+static uint32_t first_port;	/* of 64 source ports */
 
 static void put(const void *data, size_t len)
 {
@@ -81,13 +86,13 @@ static void set_sum(size_t at, uint32_t sum)
 	frame[at + 1] = (uint8_t)sum;
 }
 
-/* What has been put from @start on, behind @addrs, is a TCP or ICMPv6 packet
+/* What has been put from @start on, behind @addrs, is a TCP, UDP or ICMPv6 packet
  * with its checksum at @at.
  */
 static void sum_up(size_t start, size_t at, size_t addrs, size_t addrs_len,
-		   uint32_t proto)
+		   uint32_t next)
 {
-	uint32_t sum = proto + (uint32_t)(length - start);
+	uint32_t sum = next + (uint32_t)(length - start);
 
 	sum = sum_of(frame + addrs, addrs_len, sum);
 	set_sum(at, sum_of(frame + start, length - start, sum));
@@ -125,7 +130,7 @@ static void end_ip4(size_t start)
 	set_sum(start + 10, sum_of(frame + start, ihl, 0));
 }
 
-static void put_ip4(uint32_t proto, bool back)
+static void put_ip4(uint32_t next, bool back)
 {
 	bool options = !any(16);
 
@@ -135,7 +140,7 @@ static void put_ip4(uint32_t proto, bool back)
 	put16(any(4));
 	put16(any(16) ? 0x4000 : any(65536) & 0x200f);
 	put8(64);
-	put8(proto);
+	put8(next);
 	put16(0);
 	put_addrs(false, back);
 	if (options)
@@ -143,7 +148,7 @@ static void put_ip4(uint32_t proto, bool back)
 }
 
 /* With extension headers at times. */
-static void put_ip6(uint32_t proto, bool back)
+static void put_ip6(uint32_t next, bool back)
 {
 	static const uint8_t kinds[] = { 0, 43, 44, 60 };
 	uint8_t kind = any(8) ? 0 : kinds[any(4)];
@@ -151,32 +156,63 @@ static void put_ip6(uint32_t proto, bool back)
 
 	put32(0x60000000);
 	put16(0);
-	put8(extended ? kind : proto);
+	put8(extended ? kind : next);
 	put8(64);
 	put_addrs(true, back);
 	if (!extended)
 		return;
-	put8(proto);
+	put8(next);
 	put8(0);
 	put16(any(4) ? 0 : any(65536));
 	put32(any(4));
 }
 
-static void put_tcp(bool back)
+static void put_ports(bool back)
 {
-	uint16_t from = (uint16_t)(40000 + any(64)), to = any_port();
-	uint32_t doff = any(16) ? 5 : any(16);
+	uint32_t from = first_port + any(64), to = any_port();
 
 	put16(back ? to : from);
 	put16(back ? from : to);
+}
+
+static void put_payload(void)
+{
+	for (uint32_t n = any(4) ? 0 : any(64); n; n--)
+		put8(any(256));
+}
+
+static void put_tcp(bool back)
+{
+	uint32_t doff = any(16) ? 5 : any(16);
+
+	put_ports(back);
 	put32(any(4) ? 1000 + any(4) : any(UINT32_MAX));
 	put32(any(4) ? 1000 + any(4) : any(UINT32_MAX));
 	put8(doff << 4);
 	put8(flags[any(sizeof(flags))]);
 	put16(any(65536));
 	put32(0);
-	for (uint32_t n = any(4) ? 0 : any(64); n; n--)
-		put8(any(256));
+	put_payload();
+}
+
+static void put_udp(bool back)
+{
+	size_t start = length, len;
+
+	put_ports(back);
+	put32(0);
+	put_payload();
+	len = any(16) ? length - start : any(65536);
+	frame[start + 4] = (uint8_t)(len >> 8);
+	frame[start + 5] = (uint8_t)len;
+}
+
+static void put_upper(bool back)
+{
+	if (proto == PROTO_UDP)
+		put_udp(back);
+	else
+		put_tcp(back);
 }
 
 /* An IP packet that the error's receiver is said to have sent, cut anywhere. */
@@ -185,10 +221,10 @@ static void put_quote(bool v6)
 	size_t start = length, all;
 
 	if (v6)
-		put_ip6(PROTO_TCP, true);
+		put_ip6(proto, true);
 	else
-		put_ip4(PROTO_TCP, true);
-	put_tcp(true);
+		put_ip4(proto, true);
+	put_upper(true);
 	if (!v6)
 		end_ip4(start);
 	all = length - start;
@@ -208,9 +244,16 @@ static void put_icmp(bool v6)
 	put_quote(v6);
 }
 
+/* Where the checksum is, from the header on. */
+static size_t sum_at(uint32_t next)
+{
+	return next == PROTO_TCP ? 16 : next == PROTO_UDP ? 6 : 2;
+}
+
 static void make_right(void)
 {
 	bool v6 = any(2), icmp = !any(4);
+	uint32_t next = !icmp ? proto : v6 ? PROTO_ICMP6 : PROTO_ICMP;
 	size_t start, upper;
 
 	length = 0;
@@ -219,27 +262,29 @@ static void make_right(void)
 	put16(v6 ? ETH_P_IPV6 : ETH_P_IP);
 	start = length;
 	if (v6)
-		put_ip6(icmp ? PROTO_ICMP6 : PROTO_TCP, false);
+		put_ip6(next, false);
 	else
-		put_ip4(icmp ? PROTO_ICMP : PROTO_TCP, false);
+		put_ip4(next, false);
 	upper = length;
 	if (icmp)
 		put_icmp(v6);
 	else
-		put_tcp(false);
+		put_upper(false);
 	if (v6) {
 		frame[start + 4] = (uint8_t)((length - start - 40) >> 8);
 		frame[start + 5] = (uint8_t)(length - start - 40);
-		sum_up(upper, upper + (icmp ? 2 : 16), start + 8, 32,
-		       icmp ? PROTO_ICMP6 : PROTO_TCP);
 	} else {
 		end_ip4(start);
-		if (icmp)
-			set_sum(upper + 2, sum_of(frame + upper,
-						  length - upper, 0));
-		else
-			sum_up(upper, upper + 16, start + 12, 8, PROTO_TCP);
 	}
+	/* A datagram may come without. */
+	if (next == PROTO_UDP && !any(8))
+		return;
+	if (next == PROTO_ICMP)
+		set_sum(upper + sum_at(next),
+			sum_of(frame + upper, length - upper, 0));
+	else
+		sum_up(upper, upper + sum_at(next), start + (v6 ? 8 : 12),
+		       v6 ? 32 : 8, next);
 }
 
 /* Change a few bytes behind the Ethernet header. The IPv4 checksum is mended
@@ -296,15 +341,19 @@ int main(int argc, char **argv)
 	unsigned long sent = 0, refused = 0, back = 0;
 	int fd;
 
-	if (argc != 5 || sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx",
+	if (argc == 6)
+		proto = !strcmp(argv[3], "tcp") ? PROTO_TCP :
+			!strcmp(argv[3], "udp") ? PROTO_UDP : 0;
+	if (!proto || sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx",
 				&mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
 				&mac[5]) != 6) {
-		fputs("usage: percore_tap DEVICE MAC N SEED\n", stderr);
+		fputs("usage: percore_tap DEVICE MAC tcp|udp N SEED\n", stderr);
 		return 2;
 	}
 	fd = open_tap(argv[1]);
-	random_seed(strtoul(argv[4], NULL, 10));
-	for (unsigned long n = strtoul(argv[3], NULL, 10); n; n--) {
+	random_seed(strtoul(argv[5], NULL, 10));
+	first_port = 20000 + 64 * any(512);
+	for (unsigned long n = strtoul(argv[4], NULL, 10); n; n--) {
 		make_right();
 		if (any(8))
 			mutate();
