@@ -5,7 +5,7 @@
 # set up is in tools/lab/guest/rows.sh.  Sourced.
 
 # shellcheck disable=SC2034  # for those who source this file
-ALL_ROWS=(ordinary bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf
+ALL_ROWS=(ordinary one-nic-lanes one-nic-spill one-nic-busy bond-rr bond-l34 nft reuseport-rr reuseport-l34 reuseport-team reuseport-skbedit reuseport-bpf
 	nft-cpu nft-tuned redirect reuseport lanes lanes-tuned lanes-steer lanes-steer-tuned
 	lanes-front lanes-front-tuned
 	shared-tuned redirect-tuned reuseport-tuned sklookup-tuned)
@@ -38,6 +38,12 @@ reuseport-team the same servers behind a team, mode loadbalance, whose hash is
 reuseport-skbedit  the same behind the stock bond with a queue_id a slave, which
                tc chooses by the CPU: classic BPF and the action skbedit
 reuseport-bpf  the same, the queue written by one BPF program
+
+One NIC as well, so that all packets come to core 0; a lighttpd per core behind
+percore, method steer:
+one-nic-lanes  each connection stays on core 0
+one-nic-spill  some leave while 1 % or more of the queue there is full
+one-nic-busy   some leave while core 0 is busy for more than 80 % of the time
 
 With our bonding (xmit_hash_policy=cpu-bound):
 nft-cpu        nft, sending by CPU

@@ -25,11 +25,10 @@ bonding_is()
 # row_cables CORES: how many NICs the row has
 row_cables()
 {
-	if [[ $row == ordinary ]]; then
-		echo 1
-	else
-		echo "$(($1 > nics ? $1 : nics))"
-	fi
+	case $row in
+	ordinary | one-nic-*) echo 1 ;;
+	*) echo "$(($1 > nics ? $1 : nics))" ;;
+	esac
 }
 
 # The cable side, common to the rows with a bond: NIC K's interrupts on core K,

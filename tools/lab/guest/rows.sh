@@ -75,8 +75,8 @@ nft_stateless() # N SPACING
 	EOF
 }
 
-# One NIC, its interrupts on core 0, one server, one listener
-row_ordinary()
+# One NIC, its interrupts on core 0
+one_nic()
 {
 	bonding_is stock || return 1
 	topo_switch 1 || return 1
@@ -85,8 +85,43 @@ row_ordinary()
 	topo_irqs 1 || return 1
 	topo_carrier srv0 && topo_carrier bond0 ip netns exec sw || return 1
 	topo_neighbours srv0
-	topo_warm || return 1
-	web_shared "$1"
+	topo_warm
+}
+
+# The same, one server, one listener
+row_ordinary()
+{
+	one_nic && web_shared "$1"
+}
+
+# A server per core behind percore, all of whose packets come to core 0
+one_nic_lanes() # N OPTION...
+{
+	one_nic && modprobe percore || return 1
+	corelane nat add "$TOPO_VIP:80" --method steer --cpus "0-$(($1 - 1))" --ports "$PORT_BASE+16" "${@:2}" || return 1
+	web_private "$1" 16
+}
+
+row_one_nic_lanes()
+{
+	one_nic_lanes "$1"
+}
+
+row_one_nic_spill()
+{
+	one_nic_lanes "$1" --balance spill --mark 1
+}
+
+row_one_nic_busy()
+{
+	one_nic_lanes "$1" --balance spill --cpu-mark 80
+}
+
+# row_balance_ms: how long a row needs under load to find its balance, beside what
+# all need
+row_balance_ms()
+{
+	[[ $row == one-nic-busy ]] && echo 6000 || echo 0
 }
 
 # A NIC per core under the stock bond, packets sent in turn
@@ -267,8 +302,14 @@ row_foreign_tx()
 # their lane's, and packets that named a private port, where percore counts them
 row_migrated()
 {
-	[[ $row == lanes* ]] || return 0
+	[[ $row == lanes* || $row == one-nic-* ]] || return 0
 	corelane nat stats --json | jq -r '"\([.stats[].migrated] | add) \([.stats[].dropped_direct] | add)"'
+}
+
+# row_balanced CORES: who has left, where some may, for the results
+row_balanced()
+{
+	[[ $row != one-nic-busy ]] || corelane nat show > "/results/balance-$row-$1.txt"
 }
 
 # row_modules: the modules this row is about, each with its file
@@ -282,7 +323,7 @@ row_modules()
 			echo "$module $(modprobe --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | tail -n 1)"
 	done | case $row in
 	# which of the two is a matter of the row, not of modprobe
-	ordinary | nft | *-rr | *-l34 | *-skbedit | *-bpf) sed "s|^bonding .*|bonding $dir/kernel/drivers/net/bonding/bonding.ko|" ;;
+	ordinary | one-nic-* | nft | *-rr | *-l34 | *-skbedit | *-bpf) sed "s|^bonding .*|bonding $dir/kernel/drivers/net/bonding/bonding.ko|" ;;
 	*) sed "s|^bonding .*|bonding $dir/updates/bonding.ko|" ;;
 	esac
 }

@@ -67,7 +67,7 @@ load_begin()
 	fi
 	mapfile -t pids < /tmp/ab.pids
 	ln -sf "/proc/${pids[0]}/net/netstat" /tmp/clients
-	ms $((start_ms / $1))
+	ms $((start_ms / $1 + $(row_balance_ms)))
 	simlane cores "$n"
 	simlane cache on
 	ms $((cache_ms / n / $1))
@@ -96,6 +96,7 @@ point_run()
 	windows_plan > /tmp/plan
 	load_begin "$settle"
 	simlane windows "$length" "${COUNTERS[@]}" < /tmp/plan > /dev/null || status=1
+	row_balanced "$n"
 	load_end
 	f1=$(row_foreign_tx) m1=$(row_migrated)
 	read -r requests failed p50 p99 mean dead < <(clients_report)
