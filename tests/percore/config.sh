@@ -67,10 +67,11 @@ many()
 # What add tells, and what a dry run tells that it would, is what is there then.
 told()
 {
-	local add=(corelane nat add "$vip:81" --cpus 0 --ports 9000 --json)
-	local facts='[.service, .method, .balance, .mark, [.lanes[] | [.cpu, .port]]]' dry out way
+	local add=(corelane nat add "$vip:81" --cpus 0 --ports 9000 --json) dry out way
+	local facts='[.service, .method, .balance, .mark, .cpu_mark, [.lanes[] | [.cpu, .port]]]'
 
-	for way in "--balance none" "--balance spill" "--balance spill --mark 70"; do
+	for way in "--balance none" "--balance spill" "--balance spill --mark 70" \
+		"--balance spill --cpu-mark 80"; do
 		# shellcheck disable=SC2086  # a command's words
 		dry=$(pc_srv "${add[@]}" $way --dry-run | jq -c "$facts") &&
 			out=$(pc_srv "${add[@]}" $way | jq -c "$facts") || return 1

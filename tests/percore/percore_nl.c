@@ -314,6 +314,26 @@ static void mark_alone(void)
 	mnl_attr_put_u8(begin_good(), PERCORE_A_SERVICE_MARK, 50);
 }
 
+static void cpu_mark_100(void)
+{
+	put_mark(50);
+	mnl_attr_put_u8((struct nlmsghdr *)out, PERCORE_A_SERVICE_CPU_MARK, 100);
+}
+
+static void cpu_mark_alone(void)
+{
+	mnl_attr_put_u8(begin_good(), PERCORE_A_SERVICE_CPU_MARK, 80);
+}
+
+static void load_told(void)
+{
+	struct nlmsghdr *nlh = begin_with_key(PERCORE_CMD_SERVICE_NEW);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
+
+	mnl_attr_put_u8(nlh, PERCORE_A_LANE_LOAD, 50);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 static void udp_balance(void)
 {
 	struct nlmsghdr *nlh = begin_good();
@@ -447,6 +467,12 @@ static const struct bad {
 	  "mark 101 is no percentage from 1 to 100", ATTR },
 	{ "a mark alone", mark_alone, EINVAL,
 	  "mark 50: only with balance 1 (spill)", ATTR },
+	{ "cpu-mark 100", cpu_mark_100, ERANGE,
+	  "cpu-mark 100 is no percentage from 0 (off) to 99", ATTR },
+	{ "a cpu-mark alone", cpu_mark_alone, EINVAL,
+	  "cpu-mark 80: only with balance 1 (spill)", ATTR },
+	{ "a load, which is told only", load_told, EINVAL,
+	  "Unsupported attribute", ATTR },
 	{ "a balance of UDP", udp_balance, EOPNOTSUPP,
 	  "balance 1 (spill) is for proto 6 (TCP) alone", ATTR },
 	{ "proto 132", proto_132, EPROTONOSUPPORT, "proto 132 is not supported",
@@ -596,6 +622,9 @@ static void put_some_service(struct nlmsghdr *nlh)
 	if (!any(8))
 		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_MARK,
 				(uint8_t)any(256));
+	if (!any(8))
+		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_CPU_MARK,
+				(uint8_t)any(128));
 	for (uint32_t n = any(5); n; n--)
 		put_some_lane(nlh);
 	if (!often())

@@ -64,10 +64,13 @@ def change():
     """Other lanes and another method; a lane drained."""
     family.do('service-set', {**KEY4, 'method': 'steer', 'lane': [{'cpu': 3, 'port': 9048}]})
     family.do('lane-set', {**KEY6, 'lane': [{'cpu': 1, 'drain': 1}]})
+    family.do('service-set', {**KEY6, 'balance': 'spill', 'cpu-mark': 90})
     four, six = ours()
     assert four['method'] == 'steer', four
     assert [lane['cpu'] for lane in four['lane'] if 'retired' not in lane] == [3], four
     assert [lane['drain'] for lane in six['lane']] == [0, 1], six
+    assert six['cpu-mark'] == 90 and all({'load', 'leave'} <= lane.keys()
+                                         for lane in six['lane']), six
 
 
 def refuse():

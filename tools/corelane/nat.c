@@ -89,13 +89,14 @@ static int parse_balance(const char *text, uint8_t *balance)
 			text);
 }
 
-static int parse_mark(const char *text, uint8_t *mark)
+static int parse_mark(const char *name, const char *text, uint8_t least,
+		      uint8_t most, uint8_t *mark)
 {
 	uint32_t percent;
 
-	if (!cl_parse_u32(text, 100, &percent) || !percent)
-		return cl_usage("mark '%s' is no percentage: write 1 to 100",
-				text);
+	if (!cl_parse_u32(text, most, &percent) || percent < least)
+		return cl_usage("%s '%s' is no percentage: write %u to %u",
+				name, text, least, most);
 	*mark = (uint8_t)percent;
 	return CL_OK;
 }
@@ -248,12 +249,14 @@ static int report_service(const struct nat_args *args,
 				json_pack("{s:i, s:i}", "cpu",
 					  (int)lanes[i].cpu, "port",
 					  (int)lanes[i].port));
-		return cl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}",
+		return cl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o}",
 			"service", nat_key_str(&args->key), "proto",
 			nat_proto_str(&args->key),
 			"method", nat_method_str(args->method), "balance",
 			nat_balance_str(args->balance), "mark",
-			mark ? json_integer(mark) : json_null(), "dry_run",
+			mark ? json_integer(mark) : json_null(), "cpu_mark",
+			args->cpu_mark ? json_integer(args->cpu_mark) :
+			json_null(), "dry_run",
 			args->dry_run, "lanes", list));
 	}
 	if (!args->dry_run)
@@ -293,6 +296,9 @@ static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
 		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_BALANCE, args->balance);
 	if (args->mark)
 		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_MARK, args->mark);
+	if (args->have_cpu_mark)
+		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_CPU_MARK,
+				args->cpu_mark);
 	for (int i = 0; i < n; i++) {
 		nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
 		mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, lanes[i].cpu);
@@ -350,6 +356,9 @@ static int nat_add(const struct nat_args *args)
 	if (args->mark && !mark_of(args))
 		return cl_usage("mark %u: only with balance %d (spill)",
 				args->mark, PERCORE_BALANCE_SPILL);
+	if (args->cpu_mark && !mark_of(args))
+		return cl_usage("cpu-mark %u: only with balance %d (spill)",
+				args->cpu_mark, PERCORE_BALANCE_SPILL);
 	n = parse_lanes(args, lanes);
 	if (n < 0)
 		return CL_USAGE;
@@ -367,8 +376,8 @@ static int nat_set(const struct nat_args *args)
 	int n = 0;
 
 	if (!args->cpus && !args->ports && !args->have_method &&
-	    !args->have_balance && !args->mark)
-		return cl_usage("what shall change? give --method, --cpus, --ports, --balance or --mark");
+	    !args->have_balance && !args->mark && !args->have_cpu_mark)
+		return cl_usage("what shall change? give --method, --cpus, --ports, --balance, --mark or --cpu-mark");
 	if (args->cpus || args->ports)
 		n = parse_lanes(args, lanes);
 	if (n < 0)
@@ -455,6 +464,7 @@ enum {
 	OPT_METHOD,
 	OPT_BALANCE,
 	OPT_MARK,
+	OPT_CPU_MARK,
 	OPT_DRY_RUN,
 	OPT_JSON,
 	OPT_EXPLAIN,
@@ -470,7 +480,11 @@ enum {
 	  "the lane with the shortest queue (TCP)", 0 },			\
 	{ "mark", OPT_MARK, "PERCENT", 0,				\
 	  "With spill: how full a lane's queue is then, 1 to 100 "	\
-	  "(default " STRING(PERCORE_MARK_DEFAULT) ")", 0 }
+	  "(default " STRING(PERCORE_MARK_DEFAULT) ")", 0 },			\
+	{ "cpu-mark", OPT_CPU_MARK, "PERCENT", 0,			\
+	  "With spill: while a lane's CPU is busier than this, some of "	\
+	  "its new connections go to lanes whose CPU is not; 0 (default): "	\
+	  "that does not matter", 0 }
 
 #define OPTION_JSON { "json", OPT_JSON, NULL, 0, "Print JSON", 0 }
 
@@ -537,8 +551,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->have_balance = true;
 		return 0;
 	case OPT_MARK:
-		if (parse_mark(arg, &args->mark))
+		if (parse_mark("mark", arg, 1, 100, &args->mark))
 			exit(CL_USAGE);
+		return 0;
+	case OPT_CPU_MARK:
+		if (parse_mark("cpu-mark", arg, 0, 99, &args->cpu_mark))
+			exit(CL_USAGE);
+		args->have_cpu_mark = true;
 		return 0;
 	case OPT_DRY_RUN:
 		args->dry_run = true;

@@ -42,6 +42,8 @@ struct nat_key {
  * @balance: --balance, enum percore_balance
  * @have_balance: one was given
  * @mark: --mark, percent; 0 when none was given
+ * @cpu_mark: --cpu-mark, percent, 0 for none, when @have_cpu_mark
+ * @have_cpu_mark: one was given
  * @json: --json
  * @dry_run: --dry-run
  * @explain: --explain
@@ -56,6 +58,8 @@ struct nat_args {
 	uint8_t balance;
 	bool have_balance;
 	uint8_t mark;
+	uint8_t cpu_mark;
+	bool have_cpu_mark;
 	bool json;
 	bool dry_run;
 	bool explain;

@@ -29,7 +29,7 @@ static const struct counter {
 	{ "frag", "packets that arrived in fragments" },
 	{ "dropped_direct", "packets dropped because they named a private port themselves" },
 	{ "dropped_nomem", "packets dropped for want of memory" },
-	{ "spilled", "connections given to a less loaded lane because the one that was theirs is overloaded (--balance spill)" },
+	{ "spilled", "connections given to a less loaded lane because the one that was theirs, or its CPU, is overloaded (--balance spill)" },
 };
 
 _Static_assert(CL_ARRAY_SIZE(counters) == NAT_COUNTERS,
@@ -92,13 +92,29 @@ static bool parse_key(const struct nlattr *vip4, const struct nlattr *vip6,
 	return true;
 }
 
-/* A lane as it is told; a retired one has no CPU. */
+/* A lane as it is told; a retired one has no CPU. @load and @leave are percent, or
+ * -1 where nobody looks.
+ */
 struct lane {
 	unsigned int cpu;
 	unsigned int port;
 	bool drain;
 	bool retired;
+	int load;
+	int leave;
 };
+
+/* A byte that may be absent: -1 then. */
+static int byte_of(const struct nlattr *attr)
+{
+	return attr && mnl_attr_validate(attr, MNL_TYPE_U8) >= 0 ?
+	       mnl_attr_get_u8(attr) : -1;
+}
+
+static json_t *json_maybe(int number)
+{
+	return number < 0 ? json_null() : json_integer(number);
+}
 
 static bool parse_lane(const struct nlattr *nest, struct lane *lane)
 {
@@ -114,15 +130,19 @@ static bool parse_lane(const struct nlattr *nest, struct lane *lane)
 	lane->port = ntohs(mnl_attr_get_u16(attrs.tb[PERCORE_A_LANE_PORT]));
 	lane->drain = attrs.tb[PERCORE_A_LANE_DRAIN] &&
 		      mnl_attr_get_u8(attrs.tb[PERCORE_A_LANE_DRAIN]);
+	lane->load = byte_of(attrs.tb[PERCORE_A_LANE_LOAD]);
+	lane->leave = byte_of(attrs.tb[PERCORE_A_LANE_LEAVE]);
 	return true;
 }
 
 static json_t *json_lane(const struct lane *lane)
 {
-	return json_pack("{s:o, s:i, s:b, s:b}", "cpu", lane->retired ?
-			 json_null() : json_integer(lane->cpu),
+	return json_pack("{s:o, s:i, s:b, s:b, s:o, s:o}", "cpu",
+			 lane->retired ? json_null() : json_integer(lane->cpu),
 			 "port", (int)lane->port, "drain", lane->drain,
-			 "retired", lane->retired);
+			 "retired", lane->retired, "load",
+			 json_maybe(lane->load), "leave",
+			 json_maybe(lane->leave));
 }
 
 const char *nat_text(const json_t *object, const char *name)
@@ -139,8 +159,9 @@ json_t *nat_service_json(const struct nlmsghdr *nlh, struct nat_key *key)
 {
 	struct attrs attrs = { 0 };
 	const struct nlattr *attr;
-	uint8_t balance, mark;
 	struct lane lane;
+	uint8_t balance;
+	int mark, cpu;
 	const char *method;
 	json_t *lanes;
 
@@ -154,29 +175,47 @@ json_t *nat_service_json(const struct nlmsghdr *nlh, struct nat_key *key)
 	method = attr ? nat_method_str(mnl_attr_get_u8(attr)) : "?";
 	attr = attrs.tb[PERCORE_A_SERVICE_BALANCE];
 	balance = attr ? mnl_attr_get_u8(attr) : PERCORE_BALANCE_NONE;
-	attr = attrs.tb[PERCORE_A_SERVICE_MARK];
-	mark = attr ? mnl_attr_get_u8(attr) : 0;
+	mark = byte_of(attrs.tb[PERCORE_A_SERVICE_MARK]);
+	cpu = byte_of(attrs.tb[PERCORE_A_SERVICE_CPU_MARK]);
 	lanes = json_array();
 	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
 		if (mnl_attr_get_type(attr) == PERCORE_A_SERVICE_LANE &&
 		    parse_lane(attr, &lane))
 			json_array_append_new(lanes, json_lane(&lane));
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o}",
 			 "service", nat_key_str(key),
 			 "proto", nat_proto_str(key), "method", method,
 			 "balance", nat_balance_str(balance),
-			 "mark", mark ? json_integer(mark) : json_null(),
+			 "mark", json_maybe(mark),
+			 "cpu_mark", json_maybe(cpu ? cpu : -1),
 			 "former", attrs.tb[PERCORE_A_SERVICE_FORMER] != NULL,
 			 "lanes", lanes);
 }
 
 const char *nat_balance_text(const json_t *service)
 {
-	const json_t *mark = json_object_get(service, "mark");
 	const char *balance = nat_text(service, "balance");
+	int mark = nat_number(service, "mark");
+	int cpu = nat_number(service, "cpu_mark");
 
-	return json_is_integer(mark) ?
-	       cl_str("%s %d%%", balance, (int)json_integer_value(mark)) : balance;
+	if (cpu)
+		return cl_str("%s %d%%, cpu %d%%", balance, mark, cpu);
+	return mark ? cl_str("%s %d%%", balance, mark) : balance;
+}
+
+/* What is special about a lane. */
+static const char *state_text(const json_t *lane)
+{
+	const char *drain = json_is_true(json_object_get(lane, "drain")) ?
+			    "drain" : "";
+
+	if (json_is_true(json_object_get(lane, "retired")))
+		return "retired";
+	if (json_is_integer(json_object_get(lane, "load")))
+		return cl_str("%s%sbusy %d%%, %d%% leave", drain,
+			      *drain ? ", " : "", nat_number(lane, "load"),
+			      nat_number(lane, "leave"));
+	return *drain ? drain : "-";
 }
 
 /* What show tells of a service, a row per lane. */
@@ -194,9 +233,7 @@ static void text_service(struct view *view, const json_t *service)
 			     nat_balance_text(service), retired ? "-" :
 			     cl_str("%d", nat_number(lane, "cpu")),
 			     cl_str("%d", nat_number(lane, "port")),
-			     retired ? "retired" :
-			     json_is_true(json_object_get(lane, "drain")) ?
-			     "drain" : "-");
+			     state_text(lane));
 	}
 }
 

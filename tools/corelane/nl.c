@@ -15,7 +15,7 @@
 
 /* Room for one request: a service of 1,024 lanes needs about 24 KiB. */
 #define GENL_SEND_SIZE	65536
-/* The kernel sends dumps in pieces of at most 32 KiB. */
+/* The kernel sends dumps in pieces of at most 48 KiB. */
 #define GENL_RECV_SIZE	65536
 
 struct cl_genl {

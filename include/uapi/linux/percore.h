@@ -79,7 +79,9 @@ enum percore_method {
  * enum percore_balance - what else decides on the lane of a new connection
  * @PERCORE_BALANCE_NONE: nothing: it goes to the lane of its CPU
  * @PERCORE_BALANCE_SPILL: when the connections that wait to be accepted fill that
- *	lane's queue to the mark, to the lane whose queue is least full. TCP alone
+ *	lane's queue to the mark, to the lane whose queue is least full; with a mark
+ *	for CPUs, and that lane's above it, some to a lane whose CPU is below. TCP
+ *	alone
  */
 enum percore_balance {
 	PERCORE_BALANCE_NONE,
@@ -107,6 +109,8 @@ enum percore_balance {
  * @PERCORE_A_SERVICE_MARK: u8, with PERCORE_BALANCE_SPILL alone: how full a lane's
  *	queue must be, in percent of its room, 1 to 100 (default:
  *	PERCORE_MARK_DEFAULT)
+ * @PERCORE_A_SERVICE_CPU_MARK: u8, with PERCORE_BALANCE_SPILL alone: how busy a
+ *	lane's CPU may be, in percent, 1 to 99; 0 (the default): that does not matter
  */
 enum percore_service_attr {
 	PERCORE_A_SERVICE_UNSPEC,
@@ -120,6 +124,7 @@ enum percore_service_attr {
 	PERCORE_A_SERVICE_FORMER,
 	PERCORE_A_SERVICE_BALANCE,
 	PERCORE_A_SERVICE_MARK,
+	PERCORE_A_SERVICE_CPU_MARK,
 
 	/* private: */
 	__PERCORE_A_SERVICE_MAX,
@@ -135,6 +140,10 @@ enum percore_service_attr {
  *	another has a listener; 0 (the default): its share of them
  * @PERCORE_A_LANE_RETIRED: flag, told only: the service has the lane no more, but
  *	connections on it live; there is no cpu then
+ * @PERCORE_A_LANE_LOAD: u8, told only, where the service has a mark for CPUs: how
+ *	busy the lane's is, in percent
+ * @PERCORE_A_LANE_LEAVE: u8, told only, likewise: how many of the lane's new
+ *	connections leave it for that, in percent
  */
 enum percore_lane_attr {
 	PERCORE_A_LANE_UNSPEC,
@@ -142,6 +151,8 @@ enum percore_lane_attr {
 	PERCORE_A_LANE_PORT,
 	PERCORE_A_LANE_DRAIN,
 	PERCORE_A_LANE_RETIRED,
+	PERCORE_A_LANE_LOAD,
+	PERCORE_A_LANE_LEAVE,
 
 	/* private: */
 	__PERCORE_A_LANE_MAX,
@@ -179,7 +190,7 @@ enum percore_lane_attr {
  * @PERCORE_A_STATS_DROPPED_DIRECT: u64, packets sent to a private port itself
  * @PERCORE_A_STATS_DROPPED_NOMEM: u64, packets lost for want of memory
  * @PERCORE_A_STATS_SPILLED: u64, first packets of connections given to a less
- *	loaded lane because the one that was theirs is overloaded
+ *	loaded lane because the one that was theirs, or its CPU, is overloaded
  */
 enum percore_stats_attr {
 	PERCORE_A_STATS_UNSPEC,

@@ -49,6 +49,7 @@ struct percore_service *percore_heir_alloc(const struct percore_service *old,
 	svc->method = old->method;
 	svc->balance = old->balance;
 	svc->mark = old->mark;
+	svc->cpu_mark = old->cpu_mark;
 	svc->former = old->former;
 	svc->salt = old->salt;
 	return svc;

@@ -3,6 +3,7 @@
  * What the generic netlink family tells: services and counters.
  */
 #include <linux/cpumask.h>
+#include <linux/math.h>
 #include <linux/string.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
@@ -23,7 +24,17 @@ static int percore_put_retired(struct sk_buff *skb,
 	return 0;
 }
 
+static int percore_put_load(struct sk_buff *skb,
+			    const struct percore_lane *lane)
+{
+	return nla_put_u8(skb, PERCORE_A_LANE_LOAD,
+			  percore_cpu_load(lane->cpu)) ||
+	       nla_put_u8(skb, PERCORE_A_LANE_LEAVE,
+			  DIV_ROUND_UP(lane->leave, PERCORE_LEAVE_PERCENT));
+}
+
 static int percore_put_lane(struct sk_buff *skb,
+			    const struct percore_service *svc,
 			    const struct percore_lane *lane)
 {
 	struct nlattr *nest = nla_nest_start(skb, PERCORE_A_SERVICE_LANE);
@@ -31,7 +42,8 @@ static int percore_put_lane(struct sk_buff *skb,
 	if (!nest ||
 	    nla_put_u32(skb, PERCORE_A_LANE_CPU, lane->cpu) ||
 	    nla_put_be16(skb, PERCORE_A_LANE_PORT, lane->port) ||
-	    nla_put_u8(skb, PERCORE_A_LANE_DRAIN, lane->drain))
+	    nla_put_u8(skb, PERCORE_A_LANE_DRAIN, lane->drain) ||
+	    (svc->cpu_mark && percore_put_load(skb, lane)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -77,10 +89,12 @@ int percore_fill_service(struct sk_buff *skb, const struct percore_service *svc)
 	    nla_put_u8(skb, PERCORE_A_SERVICE_METHOD, svc->method) ||
 	    nla_put_u8(skb, PERCORE_A_SERVICE_BALANCE, svc->balance) ||
 	    (svc->mark && nla_put_u8(skb, PERCORE_A_SERVICE_MARK, svc->mark)) ||
+	    (svc->mark && nla_put_u8(skb, PERCORE_A_SERVICE_CPU_MARK,
+				     svc->cpu_mark)) ||
 	    (svc->former && nla_put_flag(skb, PERCORE_A_SERVICE_FORMER)))
 		return -EMSGSIZE;
 	for (i = 0; i < svc->lanes; i++)
-		if (percore_put_lane(skb, &svc->lane[i]))
+		if (percore_put_lane(skb, svc, &svc->lane[i]))
 			return -EMSGSIZE;
 	for (i = svc->lanes; i < svc->all; i++)
 		if (percore_put_retired(skb, &svc->lane[i]))
@@ -107,13 +121,14 @@ static int percore_put_service(struct sk_buff *skb, struct netlink_callback *cb,
  * percore_dump_start() - ask for room for the largest service
  * @cb: dump
  *
- * A lane takes 28 bytes.
+ * A lane takes PERCORE_LANE_BYTES.
  *
  * Return: 0.
  */
 int percore_dump_start(struct netlink_callback *cb)
 {
-	cb->min_dump_alloc = 32768;
+	cb->min_dump_alloc = PERCORE_SERVICE_BYTES +
+			     PERCORE_MAX_LANES * PERCORE_LANE_BYTES;
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Whose packet is this? A flow belongs to the lane that has its socket,
  * whichever CPU receives the packet; a flow without a socket goes to the lane
- * of this CPU, or to another lane where somebody listens, or where the queue is
- * shorter.
+ * of this CPU, or to another lane where somebody listens, where the queue is
+ * shorter, or whose CPU has more time.
  */
 #include <linux/cpumask.h>
 #include <linux/ip.h>
@@ -281,12 +281,12 @@ static struct sock *percore_find_cookie(struct net *net,
 	return NULL;
 }
 
-/* The @attempt-th lane for a flow whose own lane is dead: the same for all
- * packets of the flow, any for different flows.
+/* The same for all packets of a flow, any for different flows: below @range, and
+ * for each @attempt another.
  */
-static u16 percore_spread(const struct percore_service *svc,
-			  const struct sk_buff *skb, unsigned int thoff,
-			  u32 attempt)
+static u32 percore_dice(const struct percore_service *svc,
+			const struct sk_buff *skb, unsigned int thoff,
+			u32 attempt, u32 range)
 {
 	__be16 port = percore_ports_of(skb, thoff)->source;
 	u32 addr, hash;
@@ -296,17 +296,19 @@ static u16 percore_spread(const struct percore_service *svc,
 	else
 		addr = (__force u32)ip_hdr(skb)->saddr;
 	hash = jhash_3words(addr, (__force u16)port, attempt, svc->salt);
-	return reciprocal_scale(hash, svc->lanes);
+	return reciprocal_scale(hash, range);
+}
+
+/* The @attempt-th lane for a flow whose own lane is dead, or leaves it. */
+static u16 percore_spread(const struct percore_service *svc,
+			  const struct sk_buff *skb, unsigned int thoff,
+			  u32 attempt)
+{
+	return percore_dice(svc, skb, thoff, attempt, svc->lanes);
 }
 
 /* Lanes chosen by hash before all are tried in order. */
 #define PERCORE_SPREAD_TRIES	8
-
-/* A lane whose CPU is gone or that is drained has no share of its own. */
-static bool percore_is_resting(const struct percore_lane *lane)
-{
-	return READ_ONCE(lane->drain) || !cpu_online(lane->cpu);
-}
 
 /**
  * struct percore_search - the search of a lane for a packet without a socket
@@ -437,6 +439,69 @@ static struct sock *percore_spill(struct percore_search *s, struct sock *sk)
 	return sk;
 }
 
+/* The attempt whose dice say whether a flow leaves: none that chooses a lane. */
+#define PERCORE_LEAVE_DICE	U32_MAX
+
+/* May the flow leave for this lane, because its CPU has time? */
+static bool percore_has_time(const struct percore_search *s,
+			     const struct sock *sk)
+{
+	struct percore_queue queue = percore_queue_of(sk);
+
+	return !percore_queue_above(&queue, s->svc->mark) &&
+	       percore_spill_fits(s, sk);
+}
+
+/* Where the CPU of the lane found, whose listener is @sk, is above the mark, a
+ * share of new connections leaves. Each goes to the less busy of two lanes that its
+ * hash chooses. To the least busy of all they would all go, until the next look;
+ * where there are but three lanes it comes to that.
+ */
+static struct sock *percore_leave(struct percore_search *s, struct sock *sk)
+{
+	const struct percore_service *svc = s->svc;
+	u16 home = s->lane, best = s->lane, lane;
+	u16 leave = READ_ONCE(svc->lane[home].leave);
+	u8 least = svc->cpu_mark, load;
+	unsigned int choices = 0;
+	struct sock *other;
+	u32 i;
+
+	if (!leave ||
+	    percore_dice(svc, s->skb, s->thoff, PERCORE_LEAVE_DICE,
+			 PERCORE_LEAVE_ALL) >= leave ||
+	    !percore_may_look(svc, PERCORE_LOOK_SPILL))
+		return sk;
+	for (i = 0; i < PERCORE_SPREAD_TRIES && choices < 2; i++) {
+		lane = percore_spread(svc, s->skb, s->thoff, i);
+		load = percore_cpu_load(svc->lane[lane].cpu);
+		if (lane == home || lane == best || load >= svc->cpu_mark)
+			continue;
+		other = percore_try(s, lane);
+		if (!other || !percore_has_time(s, other))
+			continue;
+		choices++;
+		if (load < least) {
+			least = load;
+			best = lane;
+			sk = other;
+		}
+	}
+	s->lane = best;
+	return sk;
+}
+
+/* A first packet leaves its lane if that, or its CPU, is overloaded. */
+static struct sock *percore_unload(struct percore_search *s, struct sock *sk)
+{
+	u16 home = s->lane;
+
+	sk = percore_spill(s, sk);
+	if (s->lane == home && s->svc->cpu_mark)
+		sk = percore_leave(s, sk);
+	return sk;
+}
+
 /**
  * percore_flow_cookie() - find the lane whose SYN cookie a packet returns
  * @net: netns
@@ -491,7 +556,8 @@ struct sock *percore_flow_cookie(struct net *net,
  * listens on any other: late service is better than a reset.
  *
  * Where the service spills, the first packet of a connection for a lane that is
- * overloaded goes to the least loaded of those that are not resting.
+ * overloaded goes to the least loaded of those that are not resting; and a share
+ * of those for a lane whose CPU is, to one whose CPU is not.
  *
  * Context: softirq, RCU.
  * Return: that lane's listener, alive under RCU; NULL if there is none, with
@@ -523,7 +589,7 @@ struct sock *percore_flow_listener(struct net *net,
 		percore_count(svc, PERCORE_STAT_FALLBACK);
 	if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
 	    percore_is_first(percore_tcp_hdr(skb, thoff)))
-		sk = percore_spill(&search, sk);
+		sk = percore_unload(&search, sk);
 	if (search.lane != home)
 		percore_count(svc, PERCORE_STAT_SPILLED);
 	*lane = search.lane;

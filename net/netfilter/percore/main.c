@@ -335,6 +335,7 @@ static int __net_init percore_net_init(struct net *net)
 	pn->net = net;
 	percore_reap_init(pn);
 	percore_fronts_init(pn);
+	percore_loads_init(pn);
 	return 0;
 }
 
@@ -344,6 +345,7 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 
 	percore_reap_stop(pn);
 	percore_fronts_stop(pn);
+	percore_loads_stop(pn);
 	mutex_lock(&pn->lock);
 	percore_hooks_set(net, PERCORE_IP4, false, false);
 	percore_hooks_set(net, PERCORE_IP6, false, false);
@@ -368,12 +370,21 @@ static int __init percore_init(void)
 {
 	int err;
 
-	err = register_pernet_subsys(&percore_net_ops);
+	err = percore_load_init();
 	if (err)
 		return err;
+	err = register_pernet_subsys(&percore_net_ops);
+	if (err)
+		goto err_load;
 	err = percore_netlink_init();
 	if (err)
-		unregister_pernet_subsys(&percore_net_ops);
+		goto err_pernet;
+	return 0;
+
+err_pernet:
+	unregister_pernet_subsys(&percore_net_ops);
+err_load:
+	percore_load_exit();
 	return err;
 }
 
@@ -381,6 +392,7 @@ static void __exit percore_exit(void)
 {
 	percore_netlink_exit();
 	unregister_pernet_subsys(&percore_net_ops);
+	percore_load_exit();
 	/* Services deleted a moment ago are freed by code of this module. */
 	rcu_barrier();
 }

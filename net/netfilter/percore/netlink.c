@@ -34,6 +34,7 @@ percore_new_policy[PERCORE_A_SERVICE_MAX + 1] = {
 	[PERCORE_A_SERVICE_LANE] = NLA_POLICY_NESTED(percore_lane_policy),
 	[PERCORE_A_SERVICE_BALANCE] = { .type = NLA_U8 },
 	[PERCORE_A_SERVICE_MARK] = { .type = NLA_U8 },
+	[PERCORE_A_SERVICE_CPU_MARK] = { .type = NLA_U8 },
 };
 
 static const struct nla_policy
@@ -245,6 +246,31 @@ static int percore_parse_mark(struct genl_info *info,
 	return 0;
 }
 
+/* The mark for CPUs; it stays as it is when nothing is said. */
+static int percore_parse_cpu_mark(struct genl_info *info,
+				  struct percore_service *svc)
+{
+	struct nlattr *attr = info->attrs[PERCORE_A_SERVICE_CPU_MARK];
+	u8 mark = attr ? nla_get_u8(attr) : svc->cpu_mark;
+
+	if (mark > 99) {
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
+					"cpu-mark %u is no percentage from 0 (off) to 99",
+					mark);
+		return -ERANGE;
+	}
+	if (svc->balance == PERCORE_BALANCE_SPILL) {
+		svc->cpu_mark = mark;
+		return 0;
+	}
+	svc->cpu_mark = 0;
+	if (!attr || !mark)
+		return 0;
+	NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
+				"cpu-mark %u: only with balance 1 (spill)", mark);
+	return -EINVAL;
+}
+
 /* How a service is balanced; @svc, whose protocol is known, stays as it is when
  * nothing is said.
  */
@@ -252,6 +278,7 @@ static int percore_parse_balance(struct genl_info *info,
 				 struct percore_service *svc)
 {
 	struct nlattr *attr = info->attrs[PERCORE_A_SERVICE_BALANCE];
+	int err;
 
 	if (attr)
 		svc->balance = nla_get_u8(attr);
@@ -269,7 +296,8 @@ static int percore_parse_balance(struct genl_info *info,
 					svc->balance);
 		return -EOPNOTSUPP;
 	}
-	return percore_parse_mark(info, svc);
+	err = percore_parse_mark(info, svc);
+	return err ? err : percore_parse_cpu_mark(info, svc);
 }
 
 static int percore_check_cpu(u32 cpu, const struct nlattr *attr,
@@ -608,6 +636,7 @@ static int percore_set_locked(struct genl_info *info,
 	err = percore_set_lanes(info, svc, old);
 	if (err)
 		goto err_free;
+	percore_loads_inherit(svc, old);
 	err = percore_heir_retire(svc, old);
 	if (err) {
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack,

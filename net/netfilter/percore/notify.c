@@ -9,10 +9,6 @@
 /* The only multicast group. */
 #define PERCORE_GROUP		0
 
-/* What a service takes without its lanes, and a lane; both at most. */
-#define PERCORE_NOTICE_BYTES	128
-#define PERCORE_LANE_BYTES	28
-
 /**
  * percore_notice() - write down what a service is like
  * @net: its netns, locked
@@ -33,7 +29,7 @@ struct sk_buff *percore_notice(struct net *net,
 
 	if (!genl_has_listeners(&percore_family, net, PERCORE_GROUP))
 		return NULL;
-	skb = genlmsg_new(PERCORE_NOTICE_BYTES + svc->all * PERCORE_LANE_BYTES,
+	skb = genlmsg_new(PERCORE_SERVICE_BYTES + svc->all * PERCORE_LANE_BYTES,
 			  GFP_KERNEL);
 	if (!skb)
 		goto err_lost;

@@ -18,6 +18,7 @@
  *	change		a service changes while connections live
  *	service		VIP, port, lanes; RCU table; per-CPU counters
  *	table		address and port -> service and lane
+ *	load		how busy the lanes' CPUs are
  *	queue		how full a lane is
  */
 #ifndef _PERCORE_H
@@ -43,6 +44,7 @@
 #include <net/tcp.h>
 #include <uapi/linux/percore.h>
 
+#include "load.h"
 #include "queue.h"
 #include "table.h"
 
@@ -119,17 +121,20 @@ struct percore_stats {
  * @port: private port
  * @drain: the lane gets no new connections; changes under RCU's eyes
  * @used: a connection is on it; for change.c alone
+ * @leave: where the service has a mark for CPUs: the share of its new connections
+ *	that leaves it because this one is busy, of PERCORE_LEAVE_ALL
  */
 struct percore_lane {
 	u32 cpu;
 	__be16 port;
 	bool drain;
 	bool used;
+	u16 leave;
 };
 
 /**
  * struct percore_service - one VIP:port and its lanes; once added only the
- *	lanes' @drain change
+ *	lanes' @drain and @leave change
  * @vip: address that clients use; zeros behind an IPv4 address
  * @port: port that clients use
  * @lanes: number of lanes, at least 1
@@ -140,6 +145,8 @@ struct percore_lane {
  * @balance: enum percore_balance
  * @mark: with PERCORE_BALANCE_SPILL: how full a lane's queue of connections to
  *	accept must be for a new one to go elsewhere, in percent of its room
+ * @cpu_mark: how busy a lane's CPU may be before new ones go elsewhere, percent; 0:
+ *	that does not matter
  * @former: connections of the other method live
  * @salt: seeds the hash that spreads the flows of a lane without a listener
  * @stats: counters per CPU
@@ -162,6 +169,7 @@ struct percore_service {
 	u8 method;
 	u8 balance;
 	u8 mark;
+	u8 cpu_mark;
 	bool former;
 	u32 salt;
 	struct percore_stats __percpu *stats;
@@ -185,6 +193,7 @@ struct percore_service {
  * @services: list of struct percore_service, oldest first
  * @reap: looks for retired lanes that nobody needs
  * @fronts: looks after the services with method front
+ * @loads: looks how busy the CPUs of lanes are, where a service has a mark for it
  * @fronted: there has been one
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
@@ -203,6 +212,7 @@ struct percore_net {
 	struct list_head services;
 	struct delayed_work reap;
 	struct delayed_work fronts;
+	struct delayed_work loads;
 	unsigned int count;
 	unsigned int generation;
 	bool fronted;
@@ -261,6 +271,10 @@ extern struct genl_family percore_family;
 
 int percore_netlink_init(void);
 void percore_netlink_exit(void);
+
+/* What a service takes in a message without its lanes, and a lane; both at most. */
+#define PERCORE_SERVICE_BYTES	128
+#define PERCORE_LANE_BYTES	44
 
 /* dump.c */
 int percore_dump_start(struct netlink_callback *cb);
@@ -386,6 +400,16 @@ void percore_reap_init(struct percore_net *pn);
 void percore_reap_later(struct percore_net *pn);
 void percore_reap_stop(struct percore_net *pn);
 
+/* load.c */
+void percore_loads_init(struct percore_net *pn);
+u8 percore_cpu_load(unsigned int cpu);
+void percore_loads_look(struct percore_net *pn);
+void percore_loads_inherit(struct percore_service *svc,
+			   const struct percore_service *old);
+void percore_loads_stop(struct percore_net *pn);
+int percore_load_init(void);
+void percore_load_exit(void);
+
 /* service.c */
 struct percore_service *
 percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats);
@@ -416,6 +440,18 @@ static inline void percore_count(const struct percore_service *svc,
 				 enum percore_stat stat)
 {
 	this_cpu_inc(svc->stats->n[stat]);
+}
+
+/**
+ * percore_is_resting() - has a lane no share of its own?
+ * @lane: lane that is not retired
+ *
+ * Context: any.
+ * Return: true when it is drained or its CPU is gone.
+ */
+static inline bool percore_is_resting(const struct percore_lane *lane)
+{
+	return READ_ONCE(lane->drain) || !cpu_online(lane->cpu);
 }
 
 /**

@@ -307,6 +307,8 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 	}
 	if (svc->front)
 		percore_fronts_look(pn);
+	if (svc->cpu_mark)
+		percore_loads_look(pn);
 	return 0;
 
 err_hooks:
