@@ -306,10 +306,10 @@ row_migrated()
 	corelane nat stats --json | jq -r '"\([.stats[].migrated] | add) \([.stats[].dropped_direct] | add)"'
 }
 
-# row_balanced CORES: who has left, where some may, for the results
+# row_balanced: how much leaves by now, where some may; the console's log keeps it
 row_balanced()
 {
-	[[ $row != one-nic-busy ]] || corelane nat show > "/results/balance-$row-$1.txt"
+	[[ $row != one-nic-busy ]] || corelane nat show
 }
 
 # row_modules: the modules this row is about, each with its file

@@ -96,7 +96,7 @@ point_run()
 	windows_plan > /tmp/plan
 	load_begin "$settle"
 	simlane windows "$length" "${COUNTERS[@]}" < /tmp/plan > /dev/null || status=1
-	row_balanced "$n"
+	row_balanced
 	load_end
 	f1=$(row_foreign_tx) m1=$(row_migrated)
 	read -r requests failed p50 p99 mean dead < <(clients_report)
