@@ -42,7 +42,7 @@ a folder of bench.sh's for each switch.
 EOF
 }
 
-cores=1,2,4,8 nics=4 switch_hash=layer2+3,layer3+4 rows=$(IFS=,; echo "${BONDING_ROWS[*]}") out='' results=''
+cores=1,2,4,8 nics=4 switch_hash=layer2+3,layer3+4 rows=$(IFS=,; echo "${BONDING_ROWS[*]}") out='' results='' work=''
 bench_options=()
 while [[ $# -gt 0 ]]; do
 	case $1 in
@@ -130,8 +130,8 @@ EOF
 # All that takes long is read before it begins: the file may change meanwhile.
 main()
 {
-	check_parts "${BONDING_ROWS[@]}"
-	run_parts bonding
+	check_parts "$results" "${BONDING_ROWS[@]}"
+	run_parts bonding "$results"
 	say ""
 	say "results are in $out: results.json, table.txt, fig4.svg, and a folder for each switch"
 }

@@ -43,7 +43,7 @@ that are kept, on one core, which tells an established packet's cost alone.
 EOF
 }
 
-cores=1,2,4,8 rows=$(IFS=,; echo "${LISTENER_ROWS[*]}") lsm=yama out='' results=''
+cores=1,2,4,8 rows=$(IFS=,; echo "${LISTENER_ROWS[*]}") lsm=yama out='' results='' work=''
 bench_options=()
 while [[ $# -gt 0 ]]; do
 	case $1 in
@@ -128,8 +128,8 @@ EOF
 # All that takes long is read before it begins: the file may change meanwhile.
 main()
 {
-	check_parts "${LISTENER_ROWS[@]}"
-	run_parts listeners
+	check_parts "$results" "${LISTENER_ROWS[@]}"
+	run_parts listeners "$results"
 	say ""
 	say "results are in $out: results.json, table.txt, connections.svg, and the folders connect and keep"
 }

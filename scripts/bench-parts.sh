@@ -4,16 +4,16 @@
 # What the benches that are put together from runs of bench.sh share.  Sourced
 # after lib.sh and bench-rows.sh.
 
-# check_parts ROW...: $rows are some of these, and $results, if given, a folder
-# shellcheck disable=SC2154  # they are the bench's
+# check_parts RESULTS ROW...: $rows are some of these, and RESULTS, if given, a folder
+# shellcheck disable=SC2154  # rows are the bench's
 check_parts()
 {
 	local row
 
 	for row in ${rows//,/ }; do
-		[[ " $* " == *" $row "* ]] || usage_error "--rows: no row '$row' here; rows are $*"
+		[[ " ${*:2} " == *" $row "* ]] || usage_error "--rows: no row '$row' here; rows are ${*:2}"
 	done
-	[[ -z $results || -d $results ]] || usage_error "--results: there is no folder $results"
+	[[ -z $1 || -d $1 ]] || usage_error "--results: there is no folder $1"
 }
 
 # profiles DIR: each point's functions and lines, by scripts/profile.sh's means,
@@ -28,13 +28,13 @@ profiles()
 	done | jq -s .
 }
 
-# run_parts NAME: measure, unless $results names a run that has been, then report;
-# both are the bench's own.  $work is a folder for the report, removed at the end.
-# shellcheck disable=SC2154  # they are the bench's
+# run_parts NAME RESULTS: measure, unless RESULTS is the folder of a run that has
+# been, then report; both are the bench's own.  $work is a folder for the report,
+# removed at the end.
 run_parts()
 {
-	if [[ -n $results ]]; then
-		out=$results
+	if [[ -n $2 ]]; then
+		out=$2
 	else
 		out=${out:-$CORELANE_TOP/results/$1-$(date +%Y%m%d-%H%M%S)}
 		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"

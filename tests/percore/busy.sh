@@ -36,15 +36,12 @@ lane()
 		jq ".services[0].lanes[] | select(.cpu == $1).$2"
 }
 
+told() { [[ $(lane "$1" "$2") == "$3" ]]; }
+
 # seen CPU FIELD VALUE: sooner or later that is told
 seen()
 {
-	local i
-
-	for ((i = 0; i < 600; i++)); do
-		[[ $(lane "$1" "$2") != "$3" ]] || return 0
-		sleep 0.1
-	done
+	within 60 told "$@" && return
 	ktap_print_msg "$2 of CPU $1: $(lane "$1" "$2")"
 	return 1
 }
@@ -130,6 +127,28 @@ switched_off()
 	[[ $(lane 1 load) == null ]]
 }
 
+# A netns dies, and then the module leaves, while CPUs are looked at and connections
+# are made.
+gone()
+{
+	local status=0 client
+
+	busy
+	pc_add && pc_set --balance spill --cpu-mark 70 && seen 1 leave 100 || return 1
+	ip netns add pc-two
+	ip -n pc-two link set lo up
+	ip -n pc-two addr add "$PC_VIP/32" dev lo
+	PC_METHOD=steer pc_add_in pc-two || return 1
+	ip netns exec pc-two corelane nat set "$PC_SERVICE" --balance spill --cpu-mark 70
+	(while :; do pc_conns 1 10 > /dev/null 2>&1 || true; done) &
+	client=$!
+	ip netns del pc-two
+	pc_moved spilled 0 && rmmod percore || status=1
+	kill "$client"
+	wait "$client" 2> /dev/null || true
+	return "$status"
+}
+
 cleanup()
 {
 	idle
@@ -154,6 +173,6 @@ for PC_METHOD in nat steer front; do
 	check "$PC_METHOD: switched off under load, and on" switched_off
 	pc_del || die "the service cannot be deleted"
 done
-check "the module leaves" rmmod percore
+check "a netns dies and the module leaves while CPUs are looked at" gone
 check "the kernel's log is clean" dmesg_clean
 ktap_finished

@@ -40,6 +40,18 @@ pc_udp()
 pc_srv() { ip netns exec pc-srv "$@"; }
 pc_cli() { ip netns exec pc-cli "$@"; }
 
+# within SECONDS COMMAND...: it succeeds sooner or later
+within()
+{
+	local i
+
+	for ((i = 0; i < $1 * 10; i++)); do
+		! "${@:2}" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 # pc_setup: the namespaces, the module, no service yet
 pc_setup()
 {

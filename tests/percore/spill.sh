@@ -15,18 +15,6 @@ set -euo pipefail
 SLOW=		# the server of lane 1, when it is a process of its own
 BURST=		# a client that waits for its answers
 
-# within SECONDS COMMAND...: it succeeds sooner or later
-within()
-{
-	local i
-
-	for ((i = 0; i < $1 * 10; i++)); do
-		! "${@:2}" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 is_stopped() { grep -q '^State:.*T' "/proc/$1/status"; }
 
 # stopped PID COMMAND...: while the process is stopped

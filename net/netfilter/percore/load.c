@@ -41,7 +41,7 @@ static DEFINE_PER_CPU(struct percore_cpu, percore_cpu);
 static struct workqueue_struct *percore_load_wq;
 
 /* Idle time is measured where ticks stop for it, else counted in ticks. What a CPU
- * did is counted in ticks always, and those that a busy hypervisor lost are missing.
+ * did is counted in ticks as a rule, and a guest may get fewer than there should be.
  */
 static u64 percore_idle_us(unsigned int cpu)
 {
