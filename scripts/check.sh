@@ -65,8 +65,21 @@ outcome()
 		echo "not ok $name: ended with status $status after $ok passes"
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-	[[ $bad == 0 ]] || failures+=("$name (see $log)")
+	[[ $bad == 0 ]] || mapfile -t -O ${#failures[@]} failures < <(
+		echo "failed: $name (see $log)"
+		sed -n 's/^not ok /  &/p' "$log")
 	printf '%-44s %3d passed, %d failed, %d skipped%s\n' "$name" "$ok" "$bad" "$skip" "${took:+ ($took s)}"
+}
+
+# what_failed LOG: each check that failed, after what it said of itself; if none
+# did, what the test said last
+what_failed()
+{
+	awk '
+		/^ok / { said = "" }
+		!/^(not )?ok / { said = said $0 "\n" }
+		/^not ok / { printf "%s%s\n", said, $0; said = ""; bad++ }
+		END { if (!bad) printf "%s", said }' "$1" | tail -n 40
 }
 
 # step NAME COMMAND...: a command that is a test by its status alone
@@ -150,7 +163,7 @@ lab_outcome()
 	while read -r name status took; do
 		log=$results/$name.log
 		outcome "$group/$name $line" "$status" "$log" "$took"
-		[[ $status == 0 || $status == 4 ]] || grep -E '^(not ok|#|Bail)' "$log" | tail -n 8 || true
+		[[ $status == 0 || $status == 4 ]] || what_failed "$log"
 	done < "$results/tests"
 	if [[ ! -s $results/status ]]; then
 		echo "not ok 1 $group on $line: the guest died" > "$results/died.log"
@@ -280,7 +293,7 @@ main()
 	done
 	jobs_run
 	echo
-	[[ ${#failures[@]} == 0 ]] || printf 'failed: %s\n' "${failures[@]}"
+	[[ ${#failures[@]} == 0 ]] || printf '%s\n' "${failures[@]}"
 	echo "# $((SECONDS - begun)) s"
 	summary="$passed passed, $failed failed"
 	[[ $skipped == 0 ]] || summary+=", $skipped skipped"
