@@ -34,7 +34,8 @@ static __always_inline bool pollnvme_look(struct pollnvme_ns *ns,
 	return done;
 }
 
-static bool pollnvme_spin(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
+static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
+					  struct pollnvme_cmd *cmd)
 {
 	u64 end = cmd->start_ns +
 		  READ_ONCE(ns->ctrl->spin_limit_us) * (u64)NSEC_PER_USEC;
@@ -104,38 +105,52 @@ static void pollnvme_sleep(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	}
 }
 
-static void pollnvme_wait(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
+static __always_inline void pollnvme_wait(struct pollnvme_ns *ns,
+					  struct pollnvme_cmd *cmd)
 {
 	if (unlikely(!pollnvme_spin(ns, cmd)))
 		pollnvme_sleep(ns, cmd);
 	pollnvme_qp_finish(cmd);
 }
 
-static blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
-				     struct pollnvme_cmd *cmd, bool nowait)
+/* The command has ended with a status that is not zero: what helps is tried. */
+static noinline blk_status_t pollnvme_execute_again(struct pollnvme_ns *ns,
+						    struct pollnvme_cmd *cmd,
+						    bool nowait)
 {
 	unsigned int retries = 0;
 	blk_status_t status;
 
-	for (;;) {
-		status = pollnvme_submit(ns, cmd, nowait);
-		if (unlikely(status))
-			break;
-		pollnvme_wait(ns, cmd);
-		if (likely(!cmd->status))
-			return BLK_STS_OK;
+	do {
 		status = pollnvme_status_to_blk(cmd->status);
-		if (!status)
-			return status;
-		if (!pollnvme_status_may_retry(cmd->status) ||
+		if (!status || !pollnvme_status_may_retry(cmd->status) ||
 		    retries++ == POLLNVME_RETRIES)
-			break;
+			return status;
 		pollnvme_count(ns->stats, POLLNVME_RETRIED);
 		if (nowait)
 			return BLK_STS_AGAIN;
 		usleep_range(1000 << retries, 2000 << retries);
+		status = pollnvme_submit(ns, cmd, nowait);
+		if (status)
+			return status;
+		pollnvme_wait(ns, cmd);
+	} while (cmd->status);
+	return BLK_STS_OK;
+}
+
+static __always_inline blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
+						     struct pollnvme_cmd *cmd,
+						     bool nowait)
+{
+	blk_status_t status = pollnvme_submit(ns, cmd, nowait);
+
+	if (likely(!status)) {
+		pollnvme_wait(ns, cmd);
+		if (likely(!cmd->status))
+			return BLK_STS_OK;
+		status = pollnvme_execute_again(ns, cmd, nowait);
 	}
-	if (status != BLK_STS_AGAIN)
+	if (status && status != BLK_STS_AGAIN)
 		pollnvme_count(ns->stats, POLLNVME_ERRORS);
 	return status;
 }
@@ -237,8 +252,9 @@ void pollnvme_submit_bio(struct bio *bio)
 {
 	struct pollnvme_ns *ns = bio->bi_bdev->bd_disk->private_data;
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
-	struct nvme_dsm_range range;
-	struct pollnvme_cmd cmd;
+	/* Kernels that clear what is on the stack would clear it for nothing. */
+	struct nvme_dsm_range range __uninitialized;
+	struct pollnvme_cmd cmd __uninitialized;
 	blk_status_t status;
 	bool account;
 

@@ -2,17 +2,7 @@
 /*
  * One NVMe command: from a bio, its data's addresses, its status.
  */
-#include "pollnvme.h"
-
-static enum dma_data_direction pollnvme_dir(const struct bio *bio)
-{
-	return op_is_write(bio_op(bio)) ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
-}
-
-static bool pollnvme_has_data(const struct bio *bio)
-{
-	return bio && (bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE);
-}
+#include "command.h"
 
 /**
  * pollnvme_cmd_flush() - make a Flush
@@ -26,7 +16,7 @@ void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
 }
 
-/* All that is not zero in the command of an I/O. */
+/* The command of an I/O but for where its data is. */
 static __always_inline blk_status_t
 pollnvme_cmd_fill(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 		  blk_opf_t opf, sector_t sector, u32 bytes,
@@ -34,33 +24,40 @@ pollnvme_cmd_fill(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 {
 	u64 lba = sector >> (ns->lba_shift - SECTOR_SHIFT);
 	u32 blocks = bytes >> ns->lba_shift;
+	u16 control = opf & REQ_FUA ? NVME_RW_FUA : 0;
 
-	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
 	switch (opf & REQ_OP_MASK) {
 	case REQ_OP_READ:
 	case REQ_OP_WRITE:
-		cmd->c.rw.opcode = (opf & REQ_OP_MASK) == REQ_OP_READ ?
-				   nvme_cmd_read : nvme_cmd_write;
-		cmd->c.rw.slba = cpu_to_le64(lba);
-		cmd->c.rw.length = cpu_to_le16(blocks - 1);
-		if (opf & REQ_FUA)
-			cmd->c.rw.control |= cpu_to_le16(NVME_RW_FUA);
+		cmd->c.rw = (struct nvme_rw_command) {
+			.opcode = (opf & REQ_OP_MASK) == REQ_OP_READ ?
+				  nvme_cmd_read : nvme_cmd_write,
+			.nsid = cpu_to_le32(ns->nsid),
+			.slba = cpu_to_le64(lba),
+			.length = cpu_to_le16(blocks - 1),
+			.control = cpu_to_le16(control),
+		};
 		return BLK_STS_OK;
 	case REQ_OP_WRITE_ZEROES:
-		cmd->c.write_zeroes.opcode = nvme_cmd_write_zeroes;
-		cmd->c.write_zeroes.slba = cpu_to_le64(lba);
-		cmd->c.write_zeroes.length = cpu_to_le16(blocks - 1);
-		if (opf & REQ_FUA)
-			cmd->c.write_zeroes.control |= cpu_to_le16(NVME_RW_FUA);
+		cmd->c.write_zeroes = (struct nvme_write_zeroes_cmd) {
+			.opcode = nvme_cmd_write_zeroes,
+			.nsid = cpu_to_le32(ns->nsid),
+			.slba = cpu_to_le64(lba),
+			.length = cpu_to_le16(blocks - 1),
+			.control = cpu_to_le16(control),
+		};
 		return BLK_STS_OK;
 	case REQ_OP_DISCARD:
 		range->cattr = 0;
 		range->nlb = cpu_to_le32(blocks);
 		range->slba = cpu_to_le64(lba);
 		cmd->range = range;
-		cmd->c.dsm.opcode = nvme_cmd_dsm;
-		cmd->c.dsm.nr = 0;	/* one range, counted from zero */
-		cmd->c.dsm.attributes = cpu_to_le32(NVME_DSMGMT_AD);
+		cmd->c.dsm = (struct nvme_dsm_cmd) {
+			.opcode = nvme_cmd_dsm,
+			.nsid = cpu_to_le32(ns->nsid),
+			.nr = 0,	/* one range, counted from zero */
+			.attributes = cpu_to_le32(NVME_DSMGMT_AD),
+		};
 		return BLK_STS_OK;
 	default:
 		return BLK_STS_NOTSUPP;
@@ -109,7 +106,6 @@ blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 	sector_t odd = (1u << (ns->lba_shift - SECTOR_SHIFT)) - 1;
 
 	/* Of the rest pollnvme_qp_submit() fills in what it needs. */
-	memset(&cmd->c, 0, sizeof(cmd->c));
 	cmd->bio = bio;
 	cmd->rq = NULL;
 	cmd->range = NULL;
@@ -122,13 +118,6 @@ blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
 		return BLK_STS_IOERR;
 	return pollnvme_cmd_fill(ns, cmd, bio->bi_opf, bio->bi_iter.bi_sector,
 				 bio->bi_iter.bi_size, range);
-}
-
-/* The bio behind a command's first one, or further one: only requests have it. */
-static struct bio *pollnvme_next_bio(const struct pollnvme_cmd *cmd,
-				     const struct bio *bio)
-{
-	return cmd->rq ? bio->bi_next : NULL;
 }
 
 /* Where in the data of a command its next piece begins. */
@@ -157,11 +146,6 @@ static bool pollnvme_bvec_at(const struct pollnvme_cmd *cmd,
 	return true;
 }
 
-static phys_addr_t pollnvme_bvec_phys(const struct bio_vec *bv)
-{
-	return page_to_phys(bv->bv_page) + bv->bv_offset;
-}
-
 /*
  * The next piece of memory, if there is one. Bios are merged within a page, too,
  * where one ends as the next begins. These are one piece: PRPs cannot name the
@@ -182,52 +166,6 @@ static bool pollnvme_next_piece(const struct pollnvme_cmd *cmd,
 		bio_advance_iter_single(at->bio, &at->iter, more.bv_len);
 	}
 	return true;
-}
-
-static inline int pollnvme_map_bvec(struct pollnvme_cmd *cmd,
-				    const struct bio_vec *bv, u64 *addr)
-{
-	struct device *dev = cmd->qp->ctrl->dma_dev;
-
-	if (!dev) {
-		*addr = pollnvme_bvec_phys(bv);
-		return 0;
-	}
-	*addr = dma_map_page(dev, bv->bv_page, bv->bv_offset, bv->bv_len,
-			     pollnvme_dir(cmd->bio));
-	return dma_mapping_error(dev, *addr);
-}
-
-/**
- * pollnvme_cmd_map_simple() - map a command whose own pointers are enough
- * @cmd: command
- *
- * That is one without data, or with one piece of memory within two pages, the
- * usual case: it needs neither a slot for it, nor address array or PRP list.
- *
- * Return: 0; 1 when the command is for pollnvme_cmd_map(), with nothing mapped;
- * or why it could not be mapped, and then pollnvme_cmd_unmap() must be called.
- */
-int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd)
-{
-	union nvme_data_ptr *dptr = &cmd->c.common.dptr;
-	struct bio_vec bv;
-	int err;
-
-	if (!pollnvme_has_data(cmd->bio))
-		return cmd->range ? 1 : 0;
-	bv = mp_bvec_iter_bvec(cmd->bio->bi_io_vec, cmd->bio->bi_iter);
-	if (bv.bv_len != cmd->bio->bi_iter.bi_size ||
-	    pollnvme_next_bio(cmd, cmd->bio) ||
-	    (bv.bv_offset & POLLNVME_PAGE_MASK) + bv.bv_len >
-	    2 * POLLNVME_PAGE_SIZE)
-		return 1;
-	err = pollnvme_map_bvec(cmd, &bv, &cmd->addr);
-	if (unlikely(err))
-		return err;
-	cmd->segments = 1;
-	return pollnvme_prp_single(cmd->addr, bv.bv_len, &dptr->prp1,
-				   &dptr->prp2);
 }
 
 /* One of several pieces. */

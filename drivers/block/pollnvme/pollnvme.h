@@ -483,7 +483,6 @@ blk_status_t pollnvme_cmd_from_rq(struct pollnvme_ns *ns, struct request *rq,
 				  struct pollnvme_cmd *cmd,
 				  struct nvme_dsm_range *range);
 void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd);
-int pollnvme_cmd_map_simple(struct pollnvme_cmd *cmd);
 int pollnvme_cmd_map(struct pollnvme_cmd *cmd);
 void pollnvme_cmd_unmap_bio(struct pollnvme_cmd *cmd);
 blk_status_t pollnvme_status_to_blk(u16 status);
@@ -564,8 +563,40 @@ const char *pollnvme_disks_show(struct pollnvme_ctrl *ctrl);
 int pollnvme_disks_choose(struct pollnvme_ctrl *ctrl, const char *name);
 
 /* submit.c */
-blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
-			     bool nowait);
+blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
+				   struct pollnvme_cmd *cmd, bool nowait,
+				   int err);
+
+/* A hint of locality only: the pair's lock makes it safe. */
+static inline struct pollnvme_qp *
+pollnvme_here(const struct pollnvme_ctrl *ctrl, const struct pollnvme_cmd *cmd)
+{
+	const u16 *map = cmd->end ? ctrl->irq_map : ctrl->map;
+
+	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
+}
+
+/**
+ * pollnvme_submit() - send a command through the pair of this CPU
+ * @ns: namespace
+ * @cmd: command; with @end through a pair with interrupts, and then the
+ *	caller's copy is no longer needed
+ * @nowait: wait neither for a slot nor for memory nor for a reset
+ *
+ * Return: BLK_STS_OK, BLK_STS_AGAIN when it would have to wait, or an error.
+ *
+ * Context: process; may sleep.
+ */
+static inline blk_status_t pollnvme_submit(struct pollnvme_ns *ns,
+					   struct pollnvme_cmd *cmd,
+					   bool nowait)
+{
+	int err = pollnvme_qp_submit(pollnvme_here(ns->ctrl, cmd), cmd);
+
+	if (likely(!err))
+		return BLK_STS_OK;
+	return pollnvme_submit_again(ns, cmd, nowait, err);
+}
 
 /* async.c */
 bool pollnvme_has_irqs(const struct pollnvme_ctrl *ctrl);

@@ -16,7 +16,7 @@
  * context. That of a pair with interrupts is taken with interrupts off.
  */
 #include <linux/slab.h>
-#include "pollnvme.h"
+#include "command.h"
 #include "trace.h"
 
 static unsigned long pollnvme_qp_lock(struct pollnvme_qp *qp)
@@ -287,7 +287,8 @@ static int pollnvme_qp_get_slot(struct pollnvme_qp *qp)
 }
 
 /* Sends a mapped command that has its slot; the lock is held. */
-static void pollnvme_qp_push(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
+static __always_inline void pollnvme_qp_push(struct pollnvme_qp *qp,
+					     struct pollnvme_cmd *cmd)
 {
 	if (cmd->end) {
 		/* The caller's goes away: the pair keeps this one. */

@@ -68,8 +68,8 @@ void pollnvme_queue_reset(struct pollnvme_queue *q);
  *
  * Return: the new tail, for the doorbell.
  */
-static inline u16 pollnvme_queue_push(struct pollnvme_queue *q,
-				      const struct nvme_command *cmd)
+static __always_inline u16 pollnvme_queue_push(struct pollnvme_queue *q,
+					       const struct nvme_command *cmd)
 {
 	memcpy(&q->sq[q->sq_tail], cmd, sizeof(*cmd));
 	if (++q->sq_tail == q->depth)

@@ -247,7 +247,7 @@ static void pollnvme_ram_fly(struct pollnvme_ram *ram,
 	unsigned int n = __ffs64(~rq->flying);
 	struct pollnvme_ram_flight *flight = &rq->flight[n];
 	unsigned int fault = pollnvme_ram_fault(ram);
-	struct nvme_command c;
+	struct nvme_command c __uninitialized;
 	u16 status;
 	u64 due;
 

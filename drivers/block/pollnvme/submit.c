@@ -41,19 +41,20 @@ static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
 		wait_event_timeout(qp->wait, !pollnvme_full(qp), HZ / 10);
 }
 
-/* A hint of locality only: the pair's lock makes it safe. */
-static struct pollnvme_qp *pollnvme_here(const struct pollnvme_ctrl *ctrl,
-					 const struct pollnvme_cmd *cmd)
-{
-	const u16 *map = cmd->end ? ctrl->irq_map : ctrl->map;
-
-	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
-}
-
-/* Not at the first try: waits as long as @nowait and the outcome allow. */
-static blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
-					  struct pollnvme_cmd *cmd, bool nowait,
-					  int err)
+/**
+ * pollnvme_submit_again() - not at the first try: wait for what was missing
+ * @ns: namespace
+ * @cmd: command
+ * @nowait: wait neither for a slot nor for memory nor for a reset
+ * @err: what pollnvme_qp_submit() said
+ *
+ * Call pollnvme_submit().
+ *
+ * Return: as pollnvme_submit() does.
+ */
+blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
+				   struct pollnvme_cmd *cmd, bool nowait,
+				   int err)
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
 	unsigned int turn = 0, tries = 0;
@@ -90,25 +91,4 @@ static blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
 		}
 		err = pollnvme_qp_submit(pollnvme_here(ctrl, cmd), cmd);
 	}
-}
-
-/**
- * pollnvme_submit() - send a command through the pair of this CPU
- * @ns: namespace
- * @cmd: command; with @end through a pair with interrupts, and then the
- *	caller's copy is no longer needed
- * @nowait: wait neither for a slot nor for memory nor for a reset
- *
- * Return: BLK_STS_OK, BLK_STS_AGAIN when it would have to wait, or an error.
- *
- * Context: process; may sleep.
- */
-blk_status_t pollnvme_submit(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
-			     bool nowait)
-{
-	int err = pollnvme_qp_submit(pollnvme_here(ns->ctrl, cmd), cmd);
-
-	if (likely(!err))
-		return BLK_STS_OK;
-	return pollnvme_submit_again(ns, cmd, nowait, err);
 }
