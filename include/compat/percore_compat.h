@@ -199,6 +199,10 @@ static inline int percore_bind(struct socket *sock, void *addr, int len)
 #endif
 }
 
+#ifndef HAVE_SYSTEM_DFL_WQ
+#define system_dfl_wq	system_unbound_wq
+#endif
+
 /* The last parameter of syn_recv_sock(). */
 #ifdef HAVE_OPT_CHILD_INIT
 #define PERCORE_OPT_CHILD_INIT						\

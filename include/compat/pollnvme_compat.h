@@ -150,6 +150,10 @@ static inline int pollnvme_rw_page(struct block_device *bdev, sector_t sector,
 #define POLLNVME_FOPS_SYNCHRONOUS
 #endif
 
+#ifndef HAVE_SYSTEM_DFL_WQ
+#define system_dfl_wq	system_unbound_wq
+#endif
+
 #ifndef HAVE_HRTIMER_SETUP
 #include <linux/hrtimer.h>
 

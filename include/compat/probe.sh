@@ -40,6 +40,10 @@ probes() {
 	echo "/* SPDX-License-Identifier: GPL-2.0 */"
 	echo "/* Written by include/compat/probe.sh; do not edit. */"
 
+	# percore, pollnvme
+	# workqueues: what is bound to no CPU is the default
+	probe HAVE_SYSTEM_DFL_WQ linux/workqueue.h '^extern struct workqueue_struct \*system_dfl_wq;'
+
 	# bonding
 	# 6.17: sysfs: attributes with binary content are constant
 	probe HAVE_CONST_BIN_ATTRIBUTE linux/sysfs.h '\(\*read\)\(.*const struct bin_attribute \*'

@@ -6,6 +6,7 @@
  * worker finds the pair stopped, and touches no register.
  */
 #include "pollnvme.h"
+#include "pollnvme_compat.h"
 
 /* How often the worker looks; nothing it can find is urgent. */
 #define POLLNVME_EVENT_MS	1000
@@ -112,7 +113,7 @@ void pollnvme_event_work(struct work_struct *work)
 	if (!ctrl->event_sent)
 		pollnvme_event_send(ctrl);
 	/* Not on @pollnvme_wq: a rescan allocates, and that may want a reset. */
-	queue_delayed_work(system_unbound_wq, &ctrl->event_work,
+	queue_delayed_work(system_dfl_wq, &ctrl->event_work,
 			   msecs_to_jiffies(POLLNVME_EVENT_MS));
 }
 
@@ -125,7 +126,7 @@ void pollnvme_events_start(struct pollnvme_ctrl *ctrl, bool rescan)
 {
 	if (rescan)
 		WRITE_ONCE(ctrl->rescan, true);
-	mod_delayed_work(system_unbound_wq, &ctrl->event_work, 0);
+	mod_delayed_work(system_dfl_wq, &ctrl->event_work, 0);
 }
 
 /**

@@ -58,7 +58,7 @@ static void percore_front_overflow(const struct sock *sk)
 static void percore_front_hook(struct percore_net *pn, u8 family)
 {
 	if (!READ_ONCE(pn->hooked_in[percore_family_of(family)]))
-		mod_delayed_work(system_wq, &pn->fronts, 0);
+		percore_fronts_look(pn);
 }
 
 /* Softirq, RCU. */
@@ -251,7 +251,8 @@ static void percore_fronts(struct work_struct *work)
 	mutex_lock(&pn->lock);
 	percore_hooks_renew(pn);
 	if (percore_fronts_heal(pn))
-		schedule_delayed_work(&pn->fronts, PERCORE_FRONT_INTERVAL);
+		queue_delayed_work(system_dfl_wq, &pn->fronts,
+				   PERCORE_FRONT_INTERVAL);
 	mutex_unlock(&pn->lock);
 }
 
@@ -272,7 +273,7 @@ void percore_fronts_init(struct percore_net *pn)
  */
 void percore_fronts_look(struct percore_net *pn)
 {
-	mod_delayed_work(system_wq, &pn->fronts, 0);
+	mod_delayed_work(system_dfl_wq, &pn->fronts, 0);
 }
 
 /**
