@@ -7,7 +7,8 @@
 # stateless translation by CPU, as nftables can be told to do, loses them.
 #
 # PC_CROWD is how many connections there are (300), PC_ROUNDS how often each
-# asks (8); in the lab: run.sh --append 'PC_CROWD=100000 PC_ROUNDS=5'.
+# asks (8), PC_METHODS by which methods (nat,steer,front); in the lab: run.sh
+# --mem 6000 --append 'PC_CROWD=100000 PC_ROUNDS=3'.
 # limit: 3000 s
 #
 #     netns pc-srv                               netns pc-cli
@@ -23,6 +24,7 @@ set -euo pipefail
 
 CONNS=${PC_CROWD:-300}
 ROUNDS=${PC_ROUNDS:-8}
+IFS=, read -ra METHODS <<< "${PC_METHODS:-nat,steer,front}"
 FLAPPER=''
 
 # bond NETNS SLAVE...: a bond that hashes, in place of the first slave
@@ -152,9 +154,9 @@ pc_setup
 need_cmd percore_crowd nft
 topology
 ktap_print_header
-ktap_set_plan 11
+ktap_set_plan $((3 * ${#METHODS[@]} + 2))
 dmesg_mark
-for PC_METHOD in nat steer front; do
+for PC_METHOD in "${METHODS[@]}"; do
 	crowd_serve "${PC_PORTS[@]}"
 	pc_add || die "the service is not accepted"
 	check "$PC_METHOD: packet steering rewritten at random" steering
