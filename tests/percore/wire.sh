@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Packet by packet: send this, expect that.  percore_wire plays the clients, at
-# the far end of a tun device; by both methods.  wire6.sh runs it over IPv6.
+# the far end of a tun device; by every method.  wire6.sh runs it over IPv6.
 #
 #     netns pc-srv
 #
@@ -136,7 +136,8 @@ each()
 	check "$PC_METHOD: a connection, its packets on two CPUs" wire plain
 	check "$PC_METHOD: fragments in either order" wire fragments
 	[[ $PC_FAMILY == 4 ]] || check "$PC_METHOD: extension headers" wire extension
-	check "$PC_METHOD: private ports are closed" wire private
+	# Nobody listens there where it could be seen: a reset, and not for percore to give.
+	[[ $PC_METHOD == front ]] || check "$PC_METHOD: private ports are closed" wire private
 	check "$PC_METHOD: checksums left to us, found right, found wrong" wire checksum
 	check "$PC_METHOD: many segments as one" wire gso
 	check "$PC_METHOD: too big, says a router to another CPU" wire too-big
@@ -153,12 +154,12 @@ need_cmd percore_wire nft
 modprobe tun || skip "no tun here"
 tun
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 30 : 32))
+ktap_set_plan $((PC_FAMILY == 4 ? 42 : 45))
 dmesg_mark
 # Fast Open for all listeners
 pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027
 CLIENT=1
-for PC_METHOD in nat steer; do
+for PC_METHOD in nat steer front; do
 	CLIENT=$((CLIENT + 1))
 	pc_serve "${PC_PORTS[@]}"
 	pc_add || die "the service is not accepted"
