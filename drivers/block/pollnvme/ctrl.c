@@ -394,6 +394,9 @@ void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen)
  */
 void pollnvme_ctrl_pause(struct pollnvme_ctrl *ctrl, bool shutdown)
 {
+	/* Still, since a bus error that the bus did not recover from. */
+	if (ctrl->paused)
+		return;
 	/* A reset under way ends first; then none begins. */
 	for (;;) {
 		flush_work(&ctrl->reset_work);

@@ -292,6 +292,8 @@ static int pollnvme_pci_resume(struct device *dev)
 
 	if (p->ctrl.paused && !(readl(p->bar + NVME_REG_CSTS) & NVME_CSTS_RDY))
 		pci_set_master(p->pdev);
+	/* Restoring used up what was saved: the next bus error wants it, too. */
+	pci_save_state(p->pdev);
 	return pollnvme_ctrl_resume(&p->ctrl);
 }
 
@@ -320,8 +322,6 @@ static pci_ers_result_t pollnvme_pci_slot_reset(struct pci_dev *pdev)
 
 static void pollnvme_pci_error_resume(struct pci_dev *pdev)
 {
-	/* Restoring used up what was saved: the next error wants it, too. */
-	pci_save_state(pdev);
 	pollnvme_pci_resume(&pdev->dev);
 }
 
