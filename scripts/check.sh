@@ -139,7 +139,7 @@ lab_run()
 	kselftest) options=(--cpus 4 --one-thread) ;;
 	# Looks at what the simulator wrote, while it runs.
 	simlane) options=(--clock sim --cpus 6 --append corelane.results=early) ;;
-	*) options=(--cpus 4 --lanes 4 --nvme 256M --nvme 256M) ;;
+	*) options=(--cpus 4 --lanes 4 --nvme 256M --nvme '256M,port') ;;
 	esac
 	rm -rf "$results"
 	exec "$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" "${options[@]}" \

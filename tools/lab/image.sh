@@ -11,7 +11,7 @@ IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink
 	kernel/drivers/net/{bonding,team,veth.ko,dummy.ko,tun.ko,macvlan.ko,ipvlan,nlmon.ko,ifb.ko,virtio_net.ko,net_failover.ko,vrf.ko,tap.ko}
 	kernel/drivers/net/ethernet/intel/{e1000,e1000e,igb,igbvf}
 	kernel/drivers/block/{null_blk,brd.ko,loop.ko,virtio_blk.ko} kernel/drivers/nvme
-	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko
+	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko kernel/drivers/pci/pcie/aer_inject.ko
 	kernel/fs/{ext4,xfs,9p,configfs,netfs,fscache,overlayfs} kernel/lib kernel/crypto kernel/arch/x86/crypto)
 
 # Never wanted in the guest: perl, systemd, translations, character sets, and

@@ -78,16 +78,22 @@ add_cables()
 	done
 }
 
-# add_disks WORK SIZE...: NVMe controllers with files in WORK
+# add_disks WORK SIZE[,port]...: NVMe controllers with files in WORK; a port
+# reports errors of what is behind it
 add_disks()
 {
-	local work=$1 i=0 size
+	local work=$1 i=0 size bus
 
 	shift
 	for size; do
+		bus=''
+		if [[ $size == *,port ]]; then
+			size=${size%,port} bus=,bus=disk$i
+			devices+=(-device "pcie-root-port,id=disk$i,chassis=$((i + 1)),slot=$((i + 1)),x-speed=2_5")
+		fi
 		truncate -s "$size" "$work/nvme$i"
 		devices+=(-drive "if=none,id=nvme$i,format=raw,file=$work/nvme$i"
-			-device "nvme,serial=corelane$i,drive=nvme$i")
+			-device "nvme,serial=corelane$i,drive=nvme$i$bus")
 		i=$((i + 1))
 	done
 }

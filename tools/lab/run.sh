@@ -30,7 +30,8 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --mem MIB              memory (default 2048)
   --lanes N              network cables, a NIC at each end (default 0)
   --nic e1000e|igb       which NIC (default e1000e)
-  --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable
+  --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable; as
+                         SIZE,port behind a PCI Express port of its own
   --results DIR          where results go (default results/lab)
   --timeout SECONDS      give up after this long (default 600)
   --boot-limit SECONDS   try again when it is not up by then (default 180; sim:
