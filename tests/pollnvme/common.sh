@@ -160,3 +160,81 @@ pn_wait_stat()
 	done
 	return 1
 }
+
+# pn_writers_on DISK: fio that reads back what it wrote; one error ends it
+pn_writers_on()
+{
+	fio --name=writers --filename="/dev/$1" --direct=1 --bsrange=4k-64k --size=4m \
+		--rw=randwrite --ioengine=libaio --iodepth=8 --numjobs=4 --offset_increment=4m \
+		--thread --verify=crc32c --verify_fatal=1 --verify_backlog=32 --time_based \
+		--runtime=3600 --exitall_on_error --output=/tmp/writers-log > /dev/null 2>&1 &
+	WRITERS=$!
+	pn_more_done "$1" 1
+}
+
+# pn_more_done DISK LEAST: until so much more was read and written
+pn_more_done()
+{
+	pn_wait_stat "$1" reads $(($(pn_stat "$1" reads) + $2)) &&
+		pn_wait_stat "$1" writes $(($(pn_stat "$1" writes) + $2))
+}
+
+# pn_writers_off: end them; whether they were still there, and so without an error
+pn_writers_off()
+{
+	local alive=0
+
+	kill -INT "$WRITERS" 2> /dev/null || alive=1
+	wait "$WRITERS" 2> /dev/null || true
+	! grep -E 'verify:|error=|err=[^0 ]' /tmp/writers-log || return 1
+	return $alive
+}
+
+# pn_writers_off_well DISK: the same; and the disk counted no error
+pn_writers_off_well()
+{
+	pn_writers_off || { ktap_print_msg "the load failed"; return 1; }
+	[[ $(pn_stat "$1" errors) -eq 0 && $(pn_stat "$1" timeouts) -eq 0 ]]
+}
+
+# pn_said TEXT: how often the kernel said so since the mark
+pn_said()
+{
+	dmesg_since | grep -c "$1" || true
+}
+
+# pn_port ADDRESS: the port that a controller is behind, or nothing
+pn_port()
+{
+	basename "$(dirname "$(readlink -f "/sys/bus/pci/devices/$1")")" |
+		grep -E '^[0-9a-f]{4}:[0-9a-f]{2}:' || true
+}
+
+# Bits of a port's Uncorrectable Error Status: what the kernel recovers from by
+# asking the drivers, and what it resets the bus for.
+# shellcheck disable=SC2034  # for those who source this file
+PN_NONFATAL=0x00004000	# completion timeout
+# shellcheck disable=SC2034
+PN_FATAL=0x00040000	# malformed TLP
+
+# pn_bus_error PORT BITS: the port says so; until the kernel has dealt with it
+pn_bus_error()
+{
+	local said turn word bytes
+
+	said=$(pn_said 'AER: device recovery')
+	# struct aer_error_inj: bus, device, function, bits; no header of a packet
+	printf -v bytes '\\x%s' "${1:5:2}" "${1:8:2}" "0${1:11:1}" 00
+	for word in $(($2)) 0 0 0 0 0 0; do
+		printf -v word '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) \
+			$((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24))
+		bytes+=$word
+	done
+	printf '%b' "$bytes" | dd of=/dev/aer_inject bs=32 iflag=fullblock 2> /dev/null || return 1
+	for ((turn = 0; turn < 300; turn++)); do
+		[[ $(pn_said 'AER: device recovery') -eq $said ]] || break
+		sleep 0.1
+	done
+	[[ $(pn_said 'AER: device recovery') -eq $((said + 1)) ]] &&
+		[[ $(pn_said 'AER: device recovery failed') -eq 0 ]]
+}

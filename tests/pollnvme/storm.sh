@@ -28,35 +28,6 @@ cpus_back()
 	done
 }
 
-# load_on DISK: writers that read back what they wrote; one error ends them
-load_on()
-{
-	fio --name=storm --filename="/dev/$1" --direct=1 --bsrange=4k-64k --size=4m \
-		--rw=randwrite --ioengine=libaio --iodepth=8 --numjobs=4 --offset_increment=4m \
-		--thread --verify=crc32c --verify_fatal=1 --verify_backlog=32 --time_based \
-		--runtime=3600 --exitall_on_error --output=/tmp/storm-log > /dev/null 2>&1 &
-	LOAD=$!
-	more_done "$1" 1
-}
-
-# more_done DISK LEAST: until so much more was read and written
-more_done()
-{
-	pn_wait_stat "$1" reads $(($(pn_stat "$1" reads) + $2)) &&
-		pn_wait_stat "$1" writes $(($(pn_stat "$1" writes) + $2))
-}
-
-# load_off: end them; whether they were still there, and so without an error
-load_off()
-{
-	local alive=0
-
-	kill -INT "$LOAD" 2> /dev/null || alive=1
-	wait "$LOAD" 2> /dev/null || true
-	! grep -E 'verify:|error=|err=[^0 ]' /tmp/storm-log || return 1
-	return $alive
-}
-
 reset_once() # DISK TURN
 {
 	echo 1 > "/sys/class/pollnvme/${1%n1}/reset_controller"
@@ -75,7 +46,7 @@ cpu_once() # DISK TURN
 	local cpu=/sys/devices/system/cpu/cpu$((1 + $2 % ($(nproc --all) - 1)))/online
 
 	echo 0 > "$cpu" || return 1
-	more_done "$1" 5 || return 1
+	pn_more_done "$1" 5 || return 1
 	echo 1 > "$cpu"
 }
 
@@ -89,14 +60,13 @@ storm() # DISK WHAT
 {
 	local turn disk=$1
 
-	load_on "$disk" || return 1
+	pn_writers_on "$disk" || return 1
 	for ((turn = 0; turn < TURNS; turn++)); do
 		change_mode "$disk" $((turn / 2)) || return 1
 		"$2" "$disk" "$turn" || return 1
-		more_done "$disk" 5 || return 1
+		pn_more_done "$disk" 5 || return 1
 	done
-	load_off || { ktap_print_msg "the load failed"; return 1; }
-	[[ $(pn_stat "$disk" errors) -eq 0 && $(pn_stat "$disk" timeouts) -eq 0 ]]
+	pn_writers_off_well "$disk"
 }
 
 # pulled_out NAME: without a word; what is written then fails, and nothing hangs
@@ -107,9 +77,9 @@ pulled_out()
 	for ((turn = 0; turn < TURNS; turn++)); do
 		pn_ram_on "$1"
 		pn_set_mode "$disk" "${ALL_MODES[$((turn % 4))]}" || return 1
-		load_on "$disk" || return 1
+		pn_writers_on "$disk" || return 1
 		echo 1 > "$CONFIG/$1/cut" || return 1
-		wait "$LOAD" && return 1	# it fails by itself
+		wait "$WRITERS" && return 1	# it fails by itself
 		[[ ! -e /sys/block/$disk ]] || return 1
 	done
 	pn_ram_on "$1"
@@ -130,9 +100,9 @@ bus_removes() # ADDRESS
 
 	for ((turn = 0; turn < TURNS; turn++)); do
 		pn_set_mode "$disk" "${ALL_MODES[$((turn % 4))]}" || return 1
-		load_on "$disk" || return 1
+		pn_writers_on "$disk" || return 1
 		echo 1 > "/sys/bus/pci/devices/$1/remove" || return 1
-		wait "$LOAD" && return 1
+		wait "$WRITERS" && return 1
 		[[ ! -e /sys/block/$disk ]] || return 1
 		echo 1 > /sys/bus/pci/rescan
 		pci_on "$1"

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The system sleeps and wakes up under load, in every mode. What was written is
+# verified all the while. It sleeps as far as the kernel's own test of it goes,
+# /sys/power/pm_test: tasks are frozen, devices lose power, CPUs go.
+#
+# The guest's results must wait in memory (corelane.results=late): virtio-9p
+# does not wake up.
+
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+need_cmd fio
+[[ -w /sys/power/pm_test ]] || skip "no /sys/power/pm_test"
+! grep -q '^[^ ]* /results 9p ' /proc/mounts || skip "virtio-9p would not wake up"
+
+MODES=(sync async hybrid mq)
+DELAY=/sys/module/suspend/parameters/pm_test_delay
+
+sleep_back()
+{
+	echo none > /sys/power/pm_test
+	echo 5 > $DELAY
+}
+trap 'sleep_back; pn_cleanup; modprobe -r aer_inject 2> /dev/null || true' EXIT
+
+# sleep_as STATE DEPTH
+sleep_as()
+{
+	echo "$2" > /sys/power/pm_test && echo "$1" > /sys/power/state ||
+		{ ktap_print_msg "$1 does not work down to $2"; return 1; }
+}
+
+# sleeps RESETS: three depths, the driver resets its controller so often
+sleeps()
+{
+	local before depth
+
+	before=$(pn_said "${disk%n1}: reset done")
+	for depth in freeze:devices freeze:platform mem:core; do
+		sleep_as "${depth%:*}" "${depth#*:}" || return 1
+		pn_more_done "$disk" 5 || return 1
+	done
+	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + $1)) ]]
+}
+
+in_mode() # MODE RESETS
+{
+	local status=0
+
+	pn_set_mode "$disk" "$1" || return 1
+	pn_writers_on "$disk" || return 1
+	sleeps "$2" || status=1
+	pn_writers_off_well "$disk" && return $status
+}
+
+# What was written before is there after, and so is the bus's way back from an
+# error: sleep uses up what the kernel saved of the controller.
+error_after_sleep()
+{
+	pn_set_mode "$disk" sync || return 1
+	pn_verify "$disk" libaio 4k || return 1
+	sleep_as mem core && pn_verify "$disk" libaio 4k || return 1
+	pn_bus_error "$port" "$PN_FATAL" && pn_verify "$disk" libaio 4k || return 1
+	[[ $(cat "/sys/class/pollnvme/${disk%n1}/state") == live ]]
+}
+
+ktap_print_header
+ktap_set_plan 11
+dmesg_mark
+pn_load
+# It waits so many seconds before it wakes up.
+echo 0 > $DELAY
+pn_ram sleep size_mb=32 > /dev/null
+pn_ram_on sleep
+for mode in "${MODES[@]}"; do
+	check "ram: $mode: the system sleeps" in_mode "$mode" 0
+done
+mapfile -t controllers < <(pn_pci)
+if [[ ${#controllers[@]} -gt 0 ]]; then
+	pn_bind "${controllers[0]}"
+	disk=$(pn_pci_disk "${controllers[0]}")
+	pn_wait_disk "$disk"
+	# Frozen tasks have nothing under way in this mode, which QEMU 7 survives.
+	check "pci: sync: the system sleeps" in_mode sync 3
+	for mode in "${MODES[@]:1}"; do
+		pn_check_reset pci "pci: $mode: the system sleeps" in_mode "$mode" 3
+	done
+	port=$(pn_port "${controllers[0]}")
+	if [[ -n $port ]] && modprobe aer_inject; then
+		check "pci: a fatal bus error after sleep" error_after_sleep
+	else
+		ktap_test_skip "pci: a fatal bus error after sleep: no port, or no aer_inject"
+	fi
+else
+	for name in "${MODES[@]}" error; do
+		ktap_test_skip "pci: $name: no controller"
+	done
+fi
+rmdir "$CONFIG/sleep"
+sleep_back
+pn_cleanup
+check "every CPU is back" test "$(nproc)" -eq "$(nproc --all)"
+check "kernel log is clean" dmesg_clean
+ktap_finished
