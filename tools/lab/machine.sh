@@ -79,10 +79,11 @@ add_cables()
 }
 
 # add_disks WORK SIZE[,port]...: NVMe controllers with files in WORK; a port
-# reports errors of what is behind it
+# reports errors of what is behind it. In simulated time they hold zeroes and take
+# what is written for granted: a file answers in the host's time.
 add_disks()
 {
-	local work=$1 i=0 size bus
+	local work=$1 i=0 size bus drive
 
 	shift
 	for size; do
@@ -91,8 +92,13 @@ add_disks()
 			size=${size%,port} bus=,bus=disk$i
 			devices+=(-device "pcie-root-port,id=disk$i,chassis=$((i + 1)),slot=$((i + 1)),x-speed=2_5")
 		fi
-		truncate -s "$size" "$work/nvme$i"
-		devices+=(-drive "if=none,id=nvme$i,format=raw,file=$work/nvme$i"
+		drive=format=raw,file=$work/nvme$i
+		if [[ $clock == sim ]]; then
+			drive=driver=null-co,read-zeroes=on,size=$size
+		else
+			truncate -s "$size" "$work/nvme$i"
+		fi
+		devices+=(-drive "if=none,id=nvme$i,$drive"
 			-device "nvme,serial=corelane$i,drive=nvme$i$bus")
 		i=$((i + 1))
 	done

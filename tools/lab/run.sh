@@ -31,7 +31,8 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --lanes N              network cables, a NIC at each end (default 0)
   --nic e1000e|igb       which NIC (default e1000e)
   --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable; as
-                         SIZE,port behind a PCI Express port of its own
+                         SIZE,port behind a PCI Express port of its own; sim: it
+                         reads zeroes, as a file would answer in wall time
   --results DIR          where results go (default results/lab)
   --timeout SECONDS      give up after this long (default 600)
   --boot-limit SECONDS   try again when it is not up by then (default 180; sim:
@@ -144,6 +145,8 @@ image_make "$release" "$work"
 devices=() machine=() kernel_file=$image/boot/vmlinuz-$release
 if [[ $clock == sim ]]; then
 	simulate_prepare "$release" "$work"
+	# else its controllers answer in the host's time
+	[[ ${#nvme[@]} == 0 || ,$sim_options == *,disk_ns=* ]] || sim_options=disk_ns=4100${sim_options:+,$sim_options}
 	simulate_machine "$release" "$results" "$mem" "$seed" "$sim_options"
 	# A guest in simulated time takes its time to boot: some ten seconds
 	# of a processor that others may want as well.

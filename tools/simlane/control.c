@@ -116,6 +116,8 @@ void control_first_block(void)
 			      qemu_error());
 	if (opt.nic_gap_ns && !qemu_nic_interrupt_gap(opt.nic_gap_ns))
 		control_fatal("this QEMU cannot serve: %s", qemu_error());
+	if (opt.disk_ns && !qemu_take_disks(opt.disk_ns))
+		control_fatal("this QEMU cannot serve: %s", qemu_error());
 	file = open_out("check.txt", "w");
 	fputs("the virtual clock and the time-stamp counter are ours\n"
 	      "the devices' timers are found, and ours to run\n"
@@ -123,6 +125,8 @@ void control_first_block(void)
 	      "a device's read and write of memory were seen\n", file);
 	if (opt.nic_gap_ns)
 		fprintf(file, "an e1000e's interrupts are %u ns apart at least\n", opt.nic_gap_ns);
+	if (opt.disk_ns)
+		fprintf(file, "an NVMe controller answers in virtual time, after %u ns\n", opt.disk_ns);
 	close_out(file, "check.txt");
 }
 

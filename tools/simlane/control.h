@@ -15,12 +15,13 @@
  * @coarse: window while not, cycles
  * @ram_bytes: the guest's RAM
  * @nic_gap_ns: least time between an e1000e's interrupts, ns; 0: as QEMU has it
+ * @disk_ns: how long an NVMe controller takes, ns; 0: as long as the host does
  */
 struct control_options {
 	const char *out, *map, *model;
 	u64 fine, coarse;
 	u64 ram_bytes;
-	unsigned int nic_gap_ns;
+	unsigned int nic_gap_ns, disk_ns;
 };
 
 void control_init(const struct control_options *options);

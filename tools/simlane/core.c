@@ -185,6 +185,7 @@ static void device_access(struct vcpu *v, u64 *row, u64 page, bool store)
 	} else if (store) {
 		ticks = cost.mmio_write;
 		row[PROFILE_mmio_write]++;
+		qemu_stored();
 	} else {
 		ticks = cost.mmio_read;
 		row[PROFILE_mmio_read]++;
@@ -341,8 +342,8 @@ static void on_mark(unsigned int index, void *udata)
  * @write: the device writes
  *
  * QEMU's translator reads the guest's code the same way; that is no device.  A
- * device that works in QEMU's main loop (a disk, 9p) is not seen: the caches
- * belong to the vCPU thread.
+ * device that works in QEMU's main loop (9p) is not seen: the caches belong to
+ * the vCPU thread.
  */
 void core_dma_access(u64 gpa, size_t len, bool write)
 {

@@ -58,6 +58,9 @@ static bool parse(const char *name, const char *value)
 	} else if (!strcmp(name, "nic_itr_ns")) {
 		options.nic_gap_ns = (unsigned int)strtoul(value, &end, 10);
 		return !*end;
+	} else if (!strcmp(name, "disk_ns")) {
+		options.disk_ns = (unsigned int)strtoul(value, &end, 10);
+		return !*end;
 	} else if (!model_set(name, value)) {
 		control_fatal("%s", model_error());
 	}

@@ -19,6 +19,9 @@
  *    code, which is of no use here.)
  *  - a device's access to guest RAM ends in memcpy() or memmove(), reached
  *    through the executable's own jump slots, which we redirect.
+ *  - what a disk's controller is asked to do waits in the main loop's
+ *    AioContext, whose GSource is laid out as GLib 2 shows it; see
+ *    qemu_take_disks().
  *  - E1000E keeps its five interrupt timers as (timer, running, register,
  *    ns per unit, core); see qemu_nic_interrupt_gap().
  */
@@ -70,6 +73,13 @@ static struct {
 	int (*object_child_foreach_recursive)(void *obj, int (*fn)(void *child, void *opaque),
 					      void *opaque);
 	const char *(*object_get_typename)(const void *obj);
+	void *(*qemu_get_aio_context)(void);
+	void *(*aio_get_g_source)(void *ctx);
+	s64 (*aio_compute_timeout)(void *ctx);
+	bool (*aio_poll)(void *ctx, bool blocking);
+	void *(*g_main_context_default)(void);
+	void (*g_main_context_wakeup)(void *context);
+	void (*g_source_remove_poll)(void *source, void *fd);
 	/* functions we only compare or hand on */
 	void *tcg_handle_interrupt;
 	void *qemu_timer_notify_cb;
@@ -93,6 +103,9 @@ static const struct {
 	SYMBOL(qemu_ram_get_host_addr), SYMBOL(qemu_ram_get_used_length),
 	SYMBOL(object_get_root), SYMBOL(object_child_foreach_recursive),
 	SYMBOL(object_get_typename), SYMBOL(tcg_handle_interrupt), SYMBOL(qemu_timer_notify_cb),
+	SYMBOL(qemu_get_aio_context), SYMBOL(aio_get_g_source), SYMBOL(aio_compute_timeout),
+	SYMBOL(aio_poll), SYMBOL(g_main_context_default), SYMBOL(g_main_context_wakeup),
+	SYMBOL(g_source_remove_poll),
 	SYMBOL(main_loop_tlg), SYMBOL(mttcg_enabled), SYMBOL(use_icount),
 #undef SYMBOL
 };
@@ -279,14 +292,157 @@ bool qemu_check(void)
 	return true;
 }
 
+/* GLib's GSourceFuncs and the beginning of its GSource */
+struct source_funcs {
+	int (*prepare)(void *source, int *timeout);
+	int (*check)(void *source);
+	int (*dispatch)(void *source, void *callback, void *data);
+	void (*finalize)(void *source);
+	void *closure[2];
+};
+
+struct source {
+	void *callback_data;
+	void *callback_funcs;
+	const struct source_funcs *funcs;
+	u32 ref_count;
+	void *context;
+	int priority;
+	u32 flags, id;
+	struct list {
+		void *data;
+		struct list *next;
+	} *fds;
+};
+
+static struct {
+	void *ctx;			/* NULL: the main loop does this work */
+	const struct source_funcs *theirs;
+	s64 latency;			/* ns */
+	s64 due;			/* ns; 0: nothing is asked for */
+	bool waits;			/* and for what a store asked for */
+} disks;
+
+static int disks_prepare(void *source, int *timeout)
+{
+	(void)source;
+	*timeout = -1;
+	return 0;
+}
+
+/* Theirs takes back that the main loop wants to be woken. */
+static int disks_check(void *source)
+{
+	disks.theirs->check(source);
+	return 0;
+}
+
+static int disks_dispatch(void *source, void *callback, void *data)
+{
+	(void)source;
+	(void)callback;
+	(void)data;
+	return 1;
+}
+
 /**
- * qemu_timer_deadline() - when does the next device timer expire?
+ * qemu_take_disks() - do in virtual time what the main loop does for disks
+ * @ns: how long after it was asked for, 1 or more
+ *
+ * A write to an NVMe controller's doorbell leaves the rest to the main loop,
+ * which gets to it when the host lets it.  We keep it from looking there, and
+ * do that work in the vCPU thread, where QEMU does so too when it must wait for
+ * a disk.  That is all of it only where the host's files have no part: null-co.
+ *
+ * vCPU thread, without the big lock, once the machine is made.
+ *
+ * Return: false if the AioContext is not as we know it.
+ */
+bool qemu_take_disks(unsigned int ns)
+{
+	static struct source_funcs ours = {
+		.prepare = disks_prepare, .check = disks_check, .dispatch = disks_dispatch,
+	};
+	struct source *source;
+	bool ok;
+
+	q.bql_lock_impl(__FILE__, __LINE__);
+	source = q.aio_get_g_source(q.qemu_get_aio_context());
+	ok = source->context == q.g_main_context_default() && source->funcs && source->fds;
+	if (ok) {
+		disks.ctx = q.qemu_get_aio_context();
+		disks.latency = ns;
+		disks.theirs = source->funcs;
+		ours.finalize = disks.theirs->finalize;
+		source->funcs = &ours;
+		/* nor does it wake for what it does not look at */
+		while (source->fds)
+			q.g_source_remove_poll(source, source->fds->data);
+	}
+	q.bql_unlock();
+	return ok || refuse("its disks' work is not in the main loop");
+}
+
+static bool disks_asked(void)
+{
+	return disks.ctx && !q.aio_compute_timeout(disks.ctx);
+}
+
+/**
+ * qemu_stored() - a core under study wrote to a device
+ *
+ * If that asked for something, the answer takes its time.  What is asked for
+ * while the cache model is off, or by others, is done at once.
+ */
+void qemu_stored(void)
+{
+	if (!disks.ctx || disks.waits || !disks_asked())
+		return;
+	disks.due = q.qemu_clock_get_ns(CLOCK_VIRTUAL) + disks.latency;
+	disks.waits = true;
+}
+
+/* Time must move for what is due to be run, so that "at once" is a ns later. */
+static s64 disks_deadline(void)
+{
+	s64 now;
+
+	if (!disks.due && !disks_asked())
+		return -1;
+	now = q.qemu_clock_get_ns(CLOCK_VIRTUAL);
+	if (!disks.due)
+		disks.due = now + 1;
+	return disks.due > now ? disks.due - now : 0;
+}
+
+/* More rounds than a command takes; big lock held. */
+#define DISKS_ROUNDS	1000
+
+static void run_disks(void)
+{
+	int i;
+
+	if (!disks.ctx || disks_deadline())
+		return;
+	disks.due = 0;
+	disks.waits = false;
+	for (i = 0; i < DISKS_ROUNDS && q.aio_poll(disks.ctx, false); i++)
+		;
+	/* There may have been a word for it as well: to end, for one. */
+	q.g_main_context_wakeup(NULL);
+}
+
+/**
+ * qemu_timer_deadline() - when is the next thing due that devices do by themselves?
  *
  * Return: ns from the virtual clock's now, 0 if it is due, -1 if there is none.
  */
 s64 qemu_timer_deadline(void)
 {
-	return q.qemu_clock_deadline_ns_all(CLOCK_VIRTUAL, -1);
+	s64 timers = q.qemu_clock_deadline_ns_all(CLOCK_VIRTUAL, -1);
+	s64 own = disks_deadline();
+
+	return timers < 0 || (own >= 0 && own < timers) ? own : timers;
 }
 
 /**
@@ -299,6 +455,7 @@ void qemu_run_timers(void)
 	q.bql_lock_impl(__FILE__, __LINE__);
 	q.timerlist_run_timers(device_timers);
 	q.timerlist_run_timers(q.main_loop_tlg[CLOCK_VIRTUAL]);
+	run_disks();
 	q.bql_unlock();
 }
 

@@ -35,11 +35,13 @@ void qemu_vcpu_add(unsigned int index);
 bool qemu_take_clock(const struct qemu_clock_ops *ops);
 bool qemu_take_timers(void);
 bool qemu_watch_dma(u64 ram_bytes, qemu_dma_fn fn);
+bool qemu_take_disks(unsigned int ns);
 bool qemu_check(void);
 const char *qemu_error(void);
 
 s64 qemu_timer_deadline(void);
 void qemu_run_timers(void);
+void qemu_stored(void);
 void qemu_yield(void);
 void qemu_leave(void *return_address) __attribute__((noreturn));
 bool qemu_has_work(unsigned int index);
