@@ -16,8 +16,9 @@ usage()
 usage: sudo scripts/bench.sh block [options]
 
 Boot a Debian kernel in QEMU, in simulated time, and keep reading blocks: from
-pollnvme's embedded controller, and from the kernel's own devices, whose answer
-takes as long.  Four experiments, on one core but for the last:
+pollnvme's embedded controller, from QEMU's NVMe controller by pollnvme and by the
+kernel's driver, and from the kernel's own devices, whose answer takes as long.
+Four experiments, on one core but for the last:
 
   latency   what a read takes and costs, as a pread(2) with O_DIRECT and from
             submit_bio()'s entry to the bio's end
@@ -57,6 +58,10 @@ sync-now       the same where the controller takes no time: all that is not wait
 async          the same disk in mode async: a timer's interrupt ends the bio
 hybrid         the same disk in mode hybrid
 mq             a blk-mq disk of the same controller
+pci-sync       pollnvme over QEMU's NVMe controller, mode sync
+pci-async      the same in mode async: the controller's interrupt ends the bio
+nvme           the kernel's driver over the same controller, by interrupt; with -p
+               by a queue that is polled
 null-timer     null_blk, blk-mq, ended by a timer's interrupt
 null-now       null_blk that answers at once
 brd            a RAM disk: a bio driver that answers at once
@@ -149,18 +154,24 @@ points_of()
 # measure EXPERIMENT: in one guest; nothing where --rows leaves none of its rows
 measure()
 {
-	local points max bs=${block_size:-4096}
+	local points max bs=${block_size:-4096} disk=() sim_options
 
 	mapfile -t points < <(points_of "$1")
 	[[ ${#points[@]} -gt 0 ]] || return 0
 	[[ $1 != scale ]] || bs=${block_size:-512}
 	max=$(printf '%s\n' "${points[@]#*:}" | sort -n | tail -n 1)
+	# idle_exit is in cycles of the model's 2.5 GHz.
+	sim_options=idle_exit=$((idle_ns * 5 / 2))
+	if [[ ${points[*]} =~ pci-|nvme ]]; then
+		disk=(--nvme 64M)
+		# It knows no zero.
+		sim_options+=,disk_ns=$((device_ns > 0 ? device_ns : 1))
+	fi
 	say "$1: booting Linux $kernel with $((max + 2)) cores in simulated time: ${#points[@]} points to measure"
 	mkdir -p "$partial/$1"
-	# idle_exit is in cycles of the model's 2.5 GHz.
 	"$CORELANE_TOP/tools/lab/run.sh" --clock sim --kernel "$kernel" --cpus "$((max + 2))" --mem 2048 \
 		--results "$partial/$1" --timeout $((600 + 240 * ${#points[@]})) --watch \
-		--sim "idle_exit=$((idle_ns * 5 / 2))${sim:+,$sim}" \
+		${disk[@]+"${disk[@]}"} --sim "$sim_options${sim:+,$sim}" \
 		tools/lab/guest/block.sh "points=$(IFS=,; echo "${points[*]}")" "device_ns=$device_ns" "bs=$bs" \
 		"window_ms=$window_ms" "work_ms=$((6 * window_ms))" > "$partial/$1.log" 2>&1 &
 	lab=$!

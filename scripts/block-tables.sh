@@ -7,7 +7,8 @@
 
 # On one core: latency (the paper's Figure 1), what is left to others (Figure
 # 2), many in flight; and those worth more cores (Figure 3).
-LATENCY_ROWS=(sync sync-now async async-idle hybrid mq mq-idle mq-p1 null-timer null-timer-idle null-now brd)
+LATENCY_ROWS=(sync sync-now async async-idle hybrid mq mq-idle mq-p1 pci-sync pci-async pci-async-idle
+	nvme nvme-idle nvme-p1 null-timer null-timer-idle null-now brd)
 SHARE_ROWS=(none-w sync-w async-w hybrid-w mq-w null-timer-w)
 DEPTH_ROWS=(sync-x8 async-x8 mq-x8 null-timer-x8 sync-q32 async-q32 mq-q32 mq-p32 null-timer-q32)
 SCALE_ROWS=(sync async async-x8 mq mq-x8 null-timer null-timer-x8)
@@ -54,8 +55,8 @@ table_latency()
 	read: a pread(2) with O_DIRECT; software: what of it is not the device's;
 	driver: from submit_bio()'s entry to the call of the bio's end, mean and 99th
 	percentile; drv-insn: instructions of the disk's driver, its controller's
-	included.  sync-now has no device time: its instructions are sync's beside the
-	spin.  insn/rd, cyc/rd: of cores that are not idle.
+	included where it is embedded.  sync-now has no device time: its instructions are
+	sync's beside the spin.  insn/rd, cyc/rd: of cores that are not idle.
 	EOF
 }
 
@@ -105,7 +106,7 @@ block_tables()
 {
 	local dir=$1 name
 
-	echo "Reads of pollnvme's embedded controller and of the kernel's own devices; Linux $(jq -r '.[0].kernel' "$dir/results.json")"
+	echo "Reads of pollnvme's embedded controller, QEMU's NVMe controller and the kernel's own devices; Linux $(jq -r '.[0].kernel' "$dir/results.json")"
 	echo 'Simulated: compare the rows with each other; none of it predicts real hardware.'
 	for name in latency share depth scale; do
 		! measured "$name" || "table_$name"

@@ -108,6 +108,68 @@ disk_brd()
 	echo /dev/ram0
 }
 
+# QEMU's NVMe controller
+pci()
+{
+	local dev
+
+	for dev in /sys/bus/pci/devices/*; do
+		[[ $(cat "$dev/class") != 0x010802 ]] || { echo "$dev"; return; }
+	done
+	return 1
+}
+
+# bind DEVICE DRIVER: nobody else has it
+bind()
+{
+	echo "$2" > "$1/driver_override" && echo "${1##*/}" > "/sys/bus/pci/drivers/$2/bind"
+}
+
+# node DISK: its path, once it is there
+node()
+{
+	local turn
+
+	for ((turn = 0; turn < 200; turn++)); do
+		[[ ! -b /dev/$1 ]] || { echo "/dev/$1"; return; }
+		sleep 0.01
+	done
+	return 1
+}
+
+# The kernel's own driver over QEMU's controller, an interrupt a read; with a
+# queue that is polled for io_uring's IOPOLL
+disk_nvme()
+{
+	local dev
+
+	dev=$(pci) && modprobe nvme poll_queues=1 || return 1
+	[[ -e $dev/driver ]] || bind "$dev" nvme || return 1
+	node nvme0n1
+}
+
+# Our driver over QEMU's controller
+pci_pollnvme() # MODE
+{
+	local dev disk
+
+	dev=$(pci) && modprobe pollnvme || return 1
+	[[ -e $dev/driver ]] || bind "$dev" pollnvme || return 1
+	disk=$(basename "$dev"/pollnvme/pollnvme*)n1
+	node "$disk" || return 1
+	echo "$1" > "/sys/block/$disk/pollnvme/mode"
+}
+
+disk_pci_sync()
+{
+	pci_pollnvme sync
+}
+
+disk_pci_async()
+{
+	pci_pollnvme async
+}
+
 # No reader: what the thread that works gets alone
 disk_none()
 {
@@ -116,9 +178,12 @@ disk_none()
 
 disk_down()
 {
+	local dev
+
 	[[ ! -d $NULL ]] || { echo 0 > $NULL/power; rmdir $NULL; }
 	[[ ! -d $RAM ]] || { echo 0 > $RAM/power; rmdir $RAM; }
-	rmmod null_blk brd pollnvme 2> /dev/null
+	rmmod null_blk brd pollnvme nvme 2> /dev/null
+	! dev=$(pci) || echo > "$dev/driver_override"
 }
 
 # row_parse ROW: disk, load (blkread's options), threads, depth and idle
