@@ -14,10 +14,10 @@ IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink
 	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko kernel/drivers/pci/pcie/aer_inject.ko
 	kernel/fs/{ext4,xfs,9p,configfs,netfs,fscache,overlayfs} kernel/lib kernel/crypto kernel/arch/x86/crypto)
 
-# Never wanted in the guest: perl, systemd, translations, character sets, and
-# modules that test the kernel.
+# Never wanted in the guest: perl, systemd, what udev knows of hardware,
+# translations, character sets, and modules that test the kernel.
 IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'usr/bin/perl*' usr/include
-	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/share/pixmaps
+	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/lib/udev/hwdb.d usr/share/pixmaps
 	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data} usr/lib/x86_64-linux-gnu/{gconv,systemd}
 	'usr/bin/*ctl' 'usr/bin/systemd*' usr/sbin/xfs_scrub 'usr/lib/x86_64-linux-gnu/lib'{mvec,sqlite3,icutu,icui18n}'.so*')
 IMAGE_MODULES_PRUNE=(kernel/lib/test_bpf.ko kernel/drivers/md/{dm-vdo,bcache} kernel/fs/dlm)
@@ -129,6 +129,7 @@ image_make()
 		[[ ! -e $CORELANE_TOP/tests/$dir ]] || cp -r "$CORELANE_TOP/tests/$dir" "$overlay/corelane/tests/"
 	done
 	cp "$CORELANE_TOP"/tools/lab/guest/* "$overlay/corelane/lab/"
+	cp -r "$CORELANE_TOP/tools/udev" "$overlay/corelane/"
 	cp "$CORELANE_CACHE/src/linux-source-6.12/tools/testing/selftests/kselftest/ktap_helpers.sh" \
 		"$overlay/corelane/tests/"
 	[[ ! -x $built/corelane ]] || cp "$built/corelane" "$overlay/corelane/bin/"

@@ -8,7 +8,7 @@
 GUEST_PACKAGES=(base-files base-passwd bash busybox-static iproute2 ethtool
 	iputils-ping lighttpd apache2-utils fio nvme-cli e2fsprogs xfsprogs
 	util-linux kmod procps nftables iptables tcpdump jq libmnl0 libjansson4
-	python3-minimal python3-yaml python3-jsonschema mawk)
+	python3-minimal python3-yaml python3-jsonschema mawk udev)
 
 # The userland is named by its package list, so that a changed list is a new one.
 guest_root()
