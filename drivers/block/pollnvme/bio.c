@@ -252,7 +252,11 @@ void pollnvme_submit_bio(struct bio *bio)
 {
 	struct pollnvme_ns *ns = bio->bi_bdev->bd_disk->private_data;
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
-	/* Kernels that clear what is on the stack would clear it for nothing. */
+	/*
+	 * Kernels that clear what is on the stack would clear it for nothing:
+	 * every field is written before it is read, by pollnvme_cmd_from_bio(),
+	 * pollnvme_async(), pollnvme_qp_submit() or pollnvme_qp_end().
+	 */
 	struct nvme_dsm_range range __uninitialized;
 	struct pollnvme_cmd cmd __uninitialized;
 	blk_status_t status;

@@ -16,6 +16,12 @@ void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
 }
 
+/* Nothing of the stack may reach the controller: what is filled in is all. */
+static_assert(sizeof(struct nvme_rw_command) == sizeof(struct nvme_command));
+static_assert(sizeof(struct nvme_write_zeroes_cmd) ==
+	      sizeof(struct nvme_command));
+static_assert(sizeof(struct nvme_dsm_cmd) == sizeof(struct nvme_command));
+
 /* The command of an I/O but for where its data is. */
 static __always_inline blk_status_t
 pollnvme_cmd_fill(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,

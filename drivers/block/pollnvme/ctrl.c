@@ -170,6 +170,27 @@ static void pollnvme_map_cpus(struct pollnvme_ctrl *ctrl)
 	}
 }
 
+/* Asks for a pair's interrupt, if it is to have one and has none. */
+static int pollnvme_get_irq(struct pollnvme_qp *qp)
+{
+	const struct pollnvme_transport *t = qp->ctrl->transport;
+	int err = 0;
+
+	if (!qp->cmds || qp->has_irq)
+		return 0;
+	if (t->get_irq)
+		err = t->get_irq(qp);
+	qp->has_irq = !err;
+	return err;
+}
+
+static void pollnvme_put_irq(struct pollnvme_qp *qp)
+{
+	if (qp->has_irq && qp->ctrl->transport->put_irq)
+		qp->ctrl->transport->put_irq(qp);
+	qp->has_irq = false;
+}
+
 static int pollnvme_alloc_qp(struct pollnvme_ctrl *ctrl, unsigned int cpu,
 			     bool irq)
 {
@@ -183,8 +204,7 @@ static int pollnvme_alloc_qp(struct pollnvme_ctrl *ctrl, unsigned int cpu,
 	if (irq) {
 		/* Vector 0 is the admin pair's. */
 		qp->vector = n - ctrl->nr_polled + 1;
-		err = ctrl->transport->get_irq ?
-		      ctrl->transport->get_irq(qp) : 0;
+		err = pollnvme_get_irq(qp);
 		if (err) {
 			pollnvme_qp_free(qp);
 			return err;
@@ -428,13 +448,47 @@ int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl)
 	return READ_ONCE(ctrl->state) == POLLNVME_DEAD ? -EIO : 0;
 }
 
+/**
+ * pollnvme_ctrl_put_irqs() - give back the interrupts of a controller that sleeps
+ * @ctrl: paused, or dead
+ *
+ * CPUs go and come while the system sleeps, which stops and starts what only they
+ * are interrupted by. Kernels without irq_startup_managed() lose count there of how
+ * often it was switched off ("Unbalanced enable") while somebody has asked for it.
+ */
+void pollnvme_ctrl_put_irqs(struct pollnvme_ctrl *ctrl)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_qps; i++)
+		pollnvme_put_irq(ctrl->qps[i]);
+}
+
+/**
+ * pollnvme_ctrl_get_irqs() - ask for the interrupts again
+ * @ctrl: controller, still paused, or dead
+ *
+ * A pair that gets none is looked after by the watch alone: slow, but it works.
+ */
+void pollnvme_ctrl_get_irqs(struct pollnvme_ctrl *ctrl)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ctrl->nr_qps; i++) {
+		err = pollnvme_get_irq(ctrl->qps[i]);
+		if (err)
+			dev_warn(&ctrl->dev, "queue %u has no interrupt after sleep (%d)\n",
+				 ctrl->qps[i]->q.qid, err);
+	}
+}
+
 static void pollnvme_free_queues(struct pollnvme_ctrl *ctrl)
 {
 	while (ctrl->nr_qps) {
 		struct pollnvme_qp *qp = ctrl->qps[--ctrl->nr_qps];
 
-		if (qp->cmds && ctrl->transport->put_irq)
-			ctrl->transport->put_irq(qp);
+		pollnvme_put_irq(qp);
 		pollnvme_qp_free(qp);
 	}
 	kfree(ctrl->qps);

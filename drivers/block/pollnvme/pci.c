@@ -279,6 +279,7 @@ static int pollnvme_pci_suspend(struct device *dev)
 	struct pollnvme_pci *p = dev_get_drvdata(dev);
 
 	pollnvme_ctrl_pause(&p->ctrl, true);
+	pollnvme_ctrl_put_irqs(&p->ctrl);
 	return 0;
 }
 
@@ -294,6 +295,7 @@ static int pollnvme_pci_resume(struct device *dev)
 		pci_set_master(p->pdev);
 	/* Restoring used up what was saved: the next bus error wants it, too. */
 	pci_save_state(p->pdev);
+	pollnvme_ctrl_get_irqs(&p->ctrl);
 	return pollnvme_ctrl_resume(&p->ctrl);
 }
 

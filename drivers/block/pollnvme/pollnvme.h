@@ -159,6 +159,7 @@ struct pollnvme_slot {
  * @hw: the software controller's side of the pair, NULL for pci
  * @cmds: by slot, the commands of a pair with interrupts; NULL: a polled pair
  * @vector: interrupt vector of the controller
+ * @has_irq: the transport was asked for its interrupt
  * @wait: of a pair with interrupts: where submitters wait for a slot
  * @live: commands may be submitted
  * @rung_ns: when the submission doorbell was last rung
@@ -180,6 +181,7 @@ struct pollnvme_qp {
 	void *hw;
 	struct pollnvme_cmd *cmds;
 	unsigned int vector;
+	bool has_irq;
 	wait_queue_head_t wait;
 	u64 rung_ns;
 	bool live;
@@ -531,6 +533,8 @@ int pollnvme_ctrl_reset(struct pollnvme_ctrl *ctrl);
 void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen);
 void pollnvme_ctrl_pause(struct pollnvme_ctrl *ctrl, bool shutdown);
 int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl);
+void pollnvme_ctrl_put_irqs(struct pollnvme_ctrl *ctrl);
+void pollnvme_ctrl_get_irqs(struct pollnvme_ctrl *ctrl);
 
 /* event.c */
 int pollnvme_events_enable(struct pollnvme_ctrl *ctrl);
