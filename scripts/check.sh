@@ -67,19 +67,19 @@ outcome()
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	[[ $bad == 0 ]] || mapfile -t -O ${#failures[@]} failures < <(
 		echo "failed: $name (see $log)"
-		sed -n 's/^not ok /  &/p' "$log")
+		sed -n 's/^\(not ok\|Bail out!\) /  &/p' "$log")
 	printf '%-44s %3d passed, %d failed, %d skipped%s\n' "$name" "$ok" "$bad" "$skip" "${took:+ ($took s)}"
 }
 
-# what_failed LOG: each check that failed, after what it said of itself; if none
-# did, what the test said last
+# what_failed LOG: each check that failed, after what it said of itself; and where
+# the test gave up, or none did, what it said last
 what_failed()
 {
 	awk '
 		/^ok / { said = "" }
 		!/^(not )?ok / { said = said $0 "\n" }
 		/^not ok / { printf "%s%s\n", said, $0; said = ""; bad++ }
-		END { if (!bad) printf "%s", said }' "$1" | tail -n 40
+		END { if (!bad || said ~ /Bail out!/) printf "%s", said }' "$1" | tail -n 40
 }
 
 # step NAME COMMAND...: a command that is a test by its status alone
@@ -108,6 +108,7 @@ group_unit()
 		log=$logs/unit-${program##*/}.log status=0
 		"$program" > "$log" 2>&1 || status=$?
 		outcome "unit: ${program##*/}" "$status" "$log"
+		[[ $status == 0 ]] || what_failed "$log"
 	done
 }
 
@@ -183,7 +184,7 @@ host_outcome()
 {
 	local log=$logs/${1//\//-}.log
 
-	[[ $2 == 0 || $2 == 4 ]] || tail -n 15 "$log"
+	[[ $2 == 0 || $2 == 4 ]] || what_failed "$log"
 	outcome "$1" "$2" "$log" "$3"
 }
 

@@ -62,17 +62,18 @@ loopback()
 # its timer expires on, and what serves it tells that there is a hook.
 syn_cookies()
 {
-	local out
+	local out before
 
 	pc_srv sysctl -qw net.ipv4.tcp_syncookies=2
 	if [[ ${PC_METHOD:-nat} == front ]]; then
 		out=$(pc_conns 1 1) || true
 		ktap_print_msg "first: $out"
 	fi
+	before=$(pc_stat cookie)
 	out=$(pc_conns 1 20) || true
 	pc_srv sysctl -qw net.ipv4.tcp_syncookies=1
 	ktap_print_msg "$out"
-	[[ $out == "ok=20 bad=0 8016=20" ]] && pc_moved cookie 0
+	[[ $out == "ok=20 bad=0 8016=20" ]] && pc_moved cookie $((before + 19))
 }
 
 # The packet that returns the cookie arrives on another CPU than the first.

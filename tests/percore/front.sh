@@ -148,6 +148,7 @@ shared_port()
 
 	before=$(pc_stat refused)
 	pc_serve_stop
+	: > /tmp/pc-shared
 	ip netns exec pc-srv python3 -c '
 import socket, sys, time
 sock = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
@@ -181,6 +182,7 @@ in_use()
 {
 	local pid status=0
 
+	: > /tmp/pc-other
 	ip netns exec pc-srv percore_peer serve "$PC_VIP" 81 > /tmp/pc-other &
 	pid=$!
 	pc_ready /tmp/pc-other $pid

@@ -8,7 +8,7 @@
 #
 # PC_CROWD is how many connections there are (300), PC_ROUNDS how often each
 # asks (8), PC_METHODS by which methods (nat,steer,front); in the lab: run.sh
-# --mem 6000 --append 'PC_CROWD=100000 PC_ROUNDS=3'.
+# --mem 6000 --timeout 7200 --append 'PC_CROWD=100000 PC_ROUNDS=2'.
 # limit: 3000 s
 #
 #     netns pc-srv                               netns pc-cli
