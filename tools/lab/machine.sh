@@ -78,9 +78,10 @@ add_cables()
 	done
 }
 
-# add_disks WORK SIZE[,port]...: NVMe controllers with files in WORK; a port
-# reports errors of what is behind it. In simulated time they hold zeroes and take
-# what is written for granted: a file answers in the host's time.
+# add_disks WORK SIZE[,port|,lost]...: NVMe controllers with files in WORK; a port
+# reports errors of what is behind it. QEMU's ports never say that a link faster
+# than the slowest is up again after a reset. In simulated time disks hold zeroes
+# and take what is written for granted: a file answers in the host's time.
 add_disks()
 {
 	local work=$1 i=0 size bus drive
@@ -88,9 +89,11 @@ add_disks()
 	shift
 	for size; do
 		bus=''
-		if [[ $size == *,port ]]; then
-			size=${size%,port} bus=,bus=disk$i
-			devices+=(-device "pcie-root-port,id=disk$i,chassis=$((i + 1)),slot=$((i + 1)),x-speed=2_5")
+		if [[ $size == *,* ]]; then
+			bus=pcie-root-port,id=disk$i,chassis=$((i + 1)),slot=$((i + 1))
+			[[ $size == *,lost ]] || bus+=,x-speed=2_5
+			devices+=(-device "$bus")
+			size=${size%,*} bus=,bus=disk$i
 		fi
 		drive=format=raw,file=$work/nvme$i
 		if [[ $clock == sim ]]; then

@@ -31,8 +31,9 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --lanes N              network cables, a NIC at each end (default 0)
   --nic e1000e|igb       which NIC (default e1000e)
   --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable; as
-                         SIZE,port behind a PCI Express port of its own; sim: it
-                         reads zeroes, as a file would answer in wall time
+                         SIZE,port behind a PCI Express port of its own, as
+                         SIZE,lost behind one whose link does not survive a reset;
+                         sim: it reads zeroes, as a file would answer in wall time
   --results DIR          where results go (default results/lab)
   --timeout SECONDS      give up after this long (default 600)
   --boot-limit SECONDS   try again when it is not up by then (default 180; sim:

@@ -331,6 +331,12 @@ static void pollnvme_pci_reset_prepare(struct pci_dev *pdev)
 {
 	struct pollnvme_pci *p = pci_get_drvdata(pdev);
 
+	/*
+	 * Paused by an error that the bus did not recover from: it may have been
+	 * reset all the same, and what it forgot would be saved as it is.
+	 */
+	if (p->ctrl.paused)
+		pci_restore_state(pdev);
 	pollnvme_ctrl_pause(&p->ctrl, false);
 }
 

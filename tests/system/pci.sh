@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What of tests/pollnvme wants a guest of its own: a system that sleeps, whose
+# results wait in memory, and a port whose link is lost.
+
+set -u
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# in_guest LINE TEST LAST OPTION...: what it says goes into ours as comments; it
+# came to LAST
+in_guest()
+{
+	local line=$1 test=$2 last=$3 status=0
+
+	shift 3
+	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" --cpus 4 --results "$TMP/$line" "$@" \
+		"tests/pollnvme/$test.sh" > "$TMP/said" 2>&1 || status=$?
+	sed 's/^/# /' "$TMP/said" "$TMP/$line/$test.log"
+	[[ $status == 0 ]] && grep -q "^ok .*$last" "$TMP/$line/$test.log"
+}
+
+ktap_print_header
+ktap_set_plan $((2 * ${#LINES_UNDER_TEST[@]}))
+for line in "${LINES_UNDER_TEST[@]}"; do
+	check "$line: sleep under load" in_guest "$line" sleep 'pci: sync: the system sleeps$' \
+		--nvme 256M,port --append corelane.results=late
+	check "$line: a link that is lost" in_guest "$line" pci_lost 'removes the controller$' --nvme 256M,lost
+done
+ktap_finished
