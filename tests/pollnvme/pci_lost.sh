@@ -13,7 +13,14 @@ set -euo pipefail
 
 need_cmd fio
 READER=''
-trap 'kill $READER 2> /dev/null || true; pn_cleanup; modprobe -r aer_inject 2> /dev/null || true' EXIT
+
+clean_up()
+{
+	kill $READER 2> /dev/null || true
+	pn_cleanup
+	modprobe -r aer_inject 2> /dev/null || true
+}
+trap clean_up EXIT
 
 state() { cat "/sys/class/pollnvme/${disk%n1}/state"; }
 
