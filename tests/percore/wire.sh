@@ -69,10 +69,12 @@ simultaneous()
 # on another CPU.
 cookies()
 {
-	local sent
+	local sent case=cookies
 
+	# before there is a hook, see percore_wire
+	[[ $PC_METHOD != front ]] || case=cookies-insist
 	sent=$(cookies_sent)
-	wire cookies && [[ $(cookies_sent) -gt $sent ]]
+	wire $case && [[ $(cookies_sent) -gt $sent ]]
 }
 
 # The kernel's counter, which is named in the line above its value.

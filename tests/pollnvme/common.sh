@@ -197,6 +197,17 @@ pn_writers_off_well()
 	[[ $(pn_stat "$1" errors) -eq 0 && $(pn_stat "$1" timeouts) -eq 0 ]]
 }
 
+# pn_under_load DISK MODE COMMAND...: while it is written to; without an error
+pn_under_load()
+{
+	local status=0
+
+	pn_set_mode "$1" "$2" || return 1
+	pn_writers_on "$1" || return 1
+	"${@:3}" || status=1
+	pn_writers_off_well "$1" && return $status
+}
+
 # pn_said TEXT: how often the kernel said so since the mark
 pn_said()
 {
@@ -208,6 +219,21 @@ pn_port()
 {
 	basename "$(dirname "$(readlink -f "/sys/bus/pci/devices/$1")")" |
 		grep -E '^[0-9a-f]{4}:[0-9a-f]{2}:' || true
+}
+
+# pn_behind_port SPEED...: set controller and port to those of a controller behind a
+# port of one of these link speeds; none: false
+pn_behind_port()
+{
+	local speed
+
+	for controller in $(pn_pci); do
+		port=$(pn_port "$controller")
+		[[ -n $port ]] || continue
+		speed=$(cat "/sys/bus/pci/devices/$port/max_link_speed")
+		[[ " $* " != *" ${speed%% *} "* ]] || return 0
+	done
+	return 1
 }
 
 # Bits of a port's Uncorrectable Error Status: what the kernel recovers from by

@@ -46,17 +46,6 @@ happens()
 	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + resets)) ]]
 }
 
-in_mode() # MODE RESETS WHAT...
-{
-	local status=0
-
-	pn_set_mode "$disk" "$1" || return 1
-	shift
-	pn_writers_on "$disk" || return 1
-	happens "$@" || status=1
-	pn_writers_off_well "$disk" && return $status
-}
-
 # Nothing is under way but the driver's wait for events.
 idle()
 {
@@ -70,13 +59,7 @@ idle()
 		$(cat "/sys/class/pollnvme/${disk%n1}/state") == live ]]
 }
 
-controller='' port=''
-for address in $(pn_pci); do
-	port=$(pn_port "$address")
-	controller=$address
-	[[ -z $port ]] || break
-done
-[[ -n $port ]] || skip "no controller behind a port"
+pn_behind_port 2.5 || skip "no controller behind a port whose link survives a reset"
 modprobe aer_inject || skip "no aer_inject"
 
 ktap_print_header
@@ -87,10 +70,10 @@ pn_bind "$controller"
 disk=$(pn_pci_disk "$controller")
 pn_wait_disk "$disk"
 check "fatal bus errors and a reset while idle" idle
-check "non-fatal bus errors" in_mode sync 0 nonfatal nonfatal
+check "non-fatal bus errors" pn_under_load "$disk" sync happens 0 nonfatal nonfatal
 for mode in "${MODES[@]}"; do
 	pn_check_reset pci "$mode: bus errors and resets" \
-		in_mode "$mode" 3 fatal nonfatal bus_resets fatal
+		pn_under_load "$disk" "$mode" happens 3 fatal nonfatal bus_resets fatal
 done
 pn_cleanup
 check "kernel log is clean" dmesg_clean

@@ -47,14 +47,7 @@ user_removes()
 	! wait "$READER" && [[ ! -e /sys/block/$disk ]]
 }
 
-controller='' port=''
-for address in $(pn_pci); do
-	port=$(pn_port "$address")
-	controller=$address
-	[[ -z $port || $(cat "/sys/bus/pci/devices/$port/max_link_speed") == 2.5* ]] || break
-	port=''
-done
-[[ -n $port ]] || skip "no controller behind a port whose link is lost"
+pn_behind_port 5.0 8.0 16.0 32.0 64.0 || skip "no controller behind a port whose link is lost"
 modprobe aer_inject || skip "no aer_inject"
 
 ktap_print_header

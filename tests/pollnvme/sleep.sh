@@ -46,16 +46,6 @@ sleeps()
 	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + $1)) ]]
 }
 
-in_mode() # MODE RESETS
-{
-	local status=0
-
-	pn_set_mode "$disk" "$1" || return 1
-	pn_writers_on "$disk" || return 1
-	sleeps "$2" || status=1
-	pn_writers_off_well "$disk" && return $status
-}
-
 # What was written before is there after, and so is the bus's way back from an
 # error: sleep uses up what the kernel saved of the controller.
 error_after_sleep()
@@ -76,7 +66,7 @@ echo 0 > $DELAY
 pn_ram sleep size_mb=32 > /dev/null
 pn_ram_on sleep
 for mode in "${MODES[@]}"; do
-	check "ram: $mode: the system sleeps" in_mode "$mode" 0
+	check "ram: $mode: the system sleeps" pn_under_load "$disk" "$mode" sleeps 0
 done
 mapfile -t controllers < <(pn_pci)
 if [[ ${#controllers[@]} -gt 0 ]]; then
@@ -84,9 +74,10 @@ if [[ ${#controllers[@]} -gt 0 ]]; then
 	disk=$(pn_pci_disk "${controllers[0]}")
 	pn_wait_disk "$disk"
 	# Frozen tasks have nothing under way in this mode, which QEMU 7 survives.
-	check "pci: sync: the system sleeps" in_mode sync 3
+	check "pci: sync: the system sleeps" pn_under_load "$disk" sync sleeps 3
 	for mode in "${MODES[@]:1}"; do
-		pn_check_reset pci "pci: $mode: the system sleeps" in_mode "$mode" 3
+		pn_check_reset pci "pci: $mode: the system sleeps" \
+			pn_under_load "$disk" "$mode" sleeps 3
 	done
 	port=$(pn_port "${controllers[0]}")
 	if [[ -n $port ]] && modprobe aer_inject; then

@@ -59,7 +59,9 @@ while [[ $# -gt 0 ]]; do
 		[[ $# -ge 2 ]] || usage_error "$1 wants a value"
 		declare "${1#--}=$2"; shift 2 ;;
 	--boot-limit) boot_limit=${2-}; shift 2 ;;
-	--nvme) nvme+=("${2-}"); shift 2 ;;
+	--nvme) [[ ${2-} =~ ^[0-9]+[KMGT]?(,(port|lost))?$ ]] ||
+			usage_error "--nvme wants a size as 256M, SIZE,port or SIZE,lost"
+		nvme+=("$2"); shift 2 ;;
 	--sim) sim_options=${2-}; shift 2 ;;
 	--one-thread)
 		# shellcheck disable=SC2034  # machine.sh's

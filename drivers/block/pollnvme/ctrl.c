@@ -455,6 +455,8 @@ int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl)
  * CPUs go and come while the system sleeps, which stops and starts what only they
  * are interrupted by. Kernels without irq_startup_managed() lose count there of how
  * often it was switched off ("Unbalanced enable") while somebody has asked for it.
+ *
+ * Context: process; waits for an interrupt under way. Not beside removal.
  */
 void pollnvme_ctrl_put_irqs(struct pollnvme_ctrl *ctrl)
 {
@@ -469,6 +471,8 @@ void pollnvme_ctrl_put_irqs(struct pollnvme_ctrl *ctrl)
  * @ctrl: controller, still paused, or dead
  *
  * A pair that gets none is looked after by the watch alone: slow, but it works.
+ *
+ * Context: process; may sleep. Not beside removal.
  */
 void pollnvme_ctrl_get_irqs(struct pollnvme_ctrl *ctrl)
 {

@@ -51,6 +51,8 @@ static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
  * Call pollnvme_submit().
  *
  * Return: as pollnvme_submit() does.
+ *
+ * Context: process; may sleep.
  */
 blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
 				   struct pollnvme_cmd *cmd, bool nowait,
