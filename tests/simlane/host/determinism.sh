@@ -11,6 +11,7 @@ set -u
 
 same()
 {
+	[[ -s $TMP/$1/windows.jsonl ]] || return 1
 	diff <(simulated "$1") <(simulated "$2") > "$TMP/diff" && return 0
 	head -n 4 "$TMP/diff" | cut -c 1-400 | sed 's/^/# /'
 	return 1
@@ -29,6 +30,7 @@ near()
 }
 
 need_simlane
+freeze
 ktap_print_header
 ktap_set_plan 6
 check 'a run with seed 1' workload one 1 3 10

@@ -11,7 +11,7 @@ set -u
 # reads NAME NS: the kernel's driver reads from a controller that takes NS
 reads()
 {
-	"$CORELANE_TOP/tools/lab/run.sh" --clock sim --kernel "$LINE" --cpus 3 --nvme 64M --sim "disk_ns=$2" \
+	"$TMP/tree/tools/lab/run.sh" --clock sim --kernel "$LINE" --cpus 3 --nvme 64M --sim "disk_ns=$2" \
 		--results "$TMP/$1" --timeout 600 tools/lab/guest/block.sh points=nvme:1 "device_ns=$2" window_ms=2 \
 		> "$TMP/$1.log" 2>&1 && return 0
 	sed 's/^/# /' "$TMP/$1.log"
@@ -43,6 +43,7 @@ ktap_print_header
 ktap_set_plan 6
 check 'what measures a read builds' env MODULES='drivers/block/pollnvme tests/modules/biotime' \
 	"$CORELANE_TOP/scripts/build-modules.sh" "$LINE"
+freeze
 check 'a controller of 4.1 us' reads one 4100
 check 'again' reads two 4100
 check 'one of 12.3 us' reads slow 12300

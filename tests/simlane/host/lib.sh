@@ -18,11 +18,20 @@ need_simlane()
 	emulator_complete || skip "no QEMU $EMULATOR_LINE here: run scripts/setup.sh"
 }
 
-# workload NAME SEED WINDOWS MS [OPTIONS]: run workload.sh under simlane; what
-# it leaves is in TMP/NAME
+# freeze: a copy of all that guests are made from, in TMP/tree.  Another test
+# may build meanwhile, and a module more is another guest.
+freeze()
+{
+	mkdir "$TMP/tree"
+	cp -r "$CORELANE_TOP"/{Documentation,scripts,tests,tools} "$TMP/tree"
+	(cd "$CORELANE_TOP" && cp -r --parents -t "$TMP/tree" build/{corelane,simlane,tests} build/*/*.ko)
+}
+
+# workload NAME SEED WINDOWS MS [OPTIONS]: run workload.sh under simlane in the
+# frozen guest; what it leaves is in TMP/NAME
 workload()
 {
-	"$CORELANE_TOP/tools/lab/run.sh" --clock sim --kernel "$LINE" --cpus 6 --mem 1024 --seed "$2" \
+	"$TMP/tree/tools/lab/run.sh" --clock sim --kernel "$LINE" --cpus 6 --mem 1024 --seed "$2" \
 		--sim "${5:-}" --results "$TMP/$1" --timeout 400 \
 		tests/simlane/guest/workload.sh "$3" "$4" "$2" > "$TMP/$1.log" 2>&1 && return 0
 	sed 's/^/# /' "$TMP/$1.log"
