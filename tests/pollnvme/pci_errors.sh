@@ -6,7 +6,7 @@
 # the driver's help. What was written is verified all the while.
 
 set -euo pipefail
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
 
 need_cmd fio

@@ -8,7 +8,7 @@
 # The lab has such a port for "run.sh --nvme SIZE,lost".
 
 set -euo pipefail
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
 
 need_cmd fio
