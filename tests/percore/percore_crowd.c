@@ -16,6 +16,10 @@
  *                        hop: on one CPU after another, at random
  *                        churn: every other connection is closed after four
  *                        answers and opened anew
+ *   hold ADDR PORT CPUS  for each line of stdin open a connection on each of CPUS
+ *                        CPUs, which must be answered, and print how many there
+ *                        are; in the end ask all again and print how many
+ *                        answer as before
  *   shake FILE CPUS MS   every MS milliseconds write a random mask of CPUS
  *                        CPUs to FILE (a queue's rps_cpus), until killed
  *
@@ -351,6 +355,62 @@ static int talk(int argc, char **argv)
 	return reset || hung || strayed || wrong;
 }
 
+/* Ask and wait: who answers?  0: nobody, or another number came back. */
+static uint32_t ask_held(struct conn *c)
+{
+	struct answer answer;
+
+	c->number++;
+	if (send(c->fd, &c->number, sizeof(c->number), MSG_NOSIGNAL) !=
+	    sizeof(c->number) ||
+	    recv(c->fd, &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer) ||
+	    answer.number != c->number)
+		return 0;
+	return answer.port;
+}
+
+static bool open_held(struct conn *c, unsigned int cpu)
+{
+	struct timeval patience = { .tv_sec = QUIET_MS / 1000 };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0 || sched_setaffinity(0, sizeof(set), &set))
+		fail("hold");
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(c->fd, (void *)&server, sizeof(server)))
+		return false;
+	c->port = ask_held(c);
+	return c->port;
+}
+
+static int hold(char **argv)
+{
+	unsigned int cpus = (unsigned int)atoi(argv[2]), cpu;
+	uint32_t right = 0;
+	char line[16];
+
+	server = address(argv[0], argv[1]);
+	while (fgets(line, sizeof(line), stdin)) {
+		conns = realloc(conns, (count + cpus) * sizeof(*conns));
+		if (!conns)
+			fail("realloc");
+		for (cpu = 0; cpu < cpus; cpu++, count++) {
+			conns[count] = (struct conn){ .number = count };
+			if (!open_held(&conns[count], cpu))
+				fail("a connection");
+		}
+		printf("%u\n", count);
+		fflush(stdout);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		right += ask_held(&conns[i]) == conns[i].port;
+	printf("%u\n", right);
+	return right != count;
+}
+
 static int shake(char **argv)
 {
 	unsigned int cpus = (unsigned int)atoi(argv[1]);
@@ -387,9 +447,11 @@ int main(int argc, char **argv)
 		serve(argv + 2);
 	if (argc >= 6 && !strcmp(argv[1], "talk"))
 		return talk(argc - 2, argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "hold"))
+		return hold(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "shake"))
 		return shake(argv + 2);
-	fputs("usage: percore_crowd serve ADDR PORT... | talk ADDR PORT CONNS ROUNDS [hop] [churn] | shake FILE CPUS MS\n",
+	fputs("usage: percore_crowd serve ADDR PORT... | talk ADDR PORT CONNS ROUNDS [hop] [churn] | hold ADDR PORT CPUS | shake FILE CPUS MS\n",
 	      stderr);
 	return 2;
 }
