@@ -35,7 +35,8 @@ lanes() { pc_srv corelane nat show --json | jq "[.services[0].lanes[] | select($
 # told LANES: of the last change, the monitor says, with all of them
 told()
 {
-	[[ $(jq -c 'select(.event == "changed") | .lanes | length' "$MONITOR" | tail -n 1) == "$1" ]]
+	[[ $(jq -c 'select(.event == "changed") | .lanes | length' "$MONITOR" |
+		tail -n 1) == "$1" ]]
 }
 
 # Every lane has a connection when it retires.
@@ -48,7 +49,7 @@ filled()
 		holder '' && pc_set --cpus 0-3 --ports "$(ports "$i")" || return 1
 	done
 	ktap_print_msg "$HELD connections, $(lanes .retired) retired"
-	[[ $HELD == $((MOST - 4)) && $(lanes .retired) == $((MOST - 4)) && $(lanes true) == "$MOST" ]]
+	[[ $HELD == $((MOST - 4)) && $(lanes .retired) == "$HELD" && $(lanes true) == "$MOST" ]]
 }
 
 shown()
@@ -65,7 +66,8 @@ refused()
 
 	out=$(pc_set --cpus 0-3 --ports "$(ports $((MOST / 4)))" 2>&1) && return 1
 	ktap_print_msg "$out"
-	[[ $out == *"4 lanes and those that retire are too many: at most $MOST"* && $(lanes true) == "$MOST" ]]
+	[[ $out == *"4 lanes and those that retire are too many: at most $MOST"* ]] &&
+		[[ $(lanes true) == "$MOST" ]]
 }
 
 # Packets of new connections are looked for in all lanes, from any CPU.

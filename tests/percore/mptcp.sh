@@ -88,8 +88,8 @@ mptcp()
 	capable=$(counter MPTcpExtMPCapableSYNRX) before=$(counter "$@")
 	answered MPTCP || return 1
 	ktap_print_msg "$(pc_srv nstat -as | awk '/^MPTcp/ { printf "%s=%s ", $1, $2 }')"
-	[[ $(counter MPTcpExtMPCapableSYNRX) -ge $((capable + 4)) && $(counter "$@") -gt $before ]] &&
-		dmesg_clean
+	[[ $(counter MPTcpExtMPCapableSYNRX) -ge $((capable + 4)) ]] &&
+		[[ $(counter "$@") -gt $before ]] && dmesg_clean
 }
 
 pc_setup
@@ -111,7 +111,8 @@ for PC_METHOD in nat steer front; do
 		check "$PC_METHOD: MPTCP, and a subflow that joins or is refused" \
 			mptcp MPTcpExtMPJoinAckRx MPTcpExtMismatchPortSynRx
 	else
-		check "$PC_METHOD: MPTCP, and a subflow that is refused" mptcp MPTcpExtMismatchPortSynRx
+		check "$PC_METHOD: MPTCP, and a subflow that is refused" \
+			mptcp MPTcpExtMismatchPortSynRx
 	fi
 	check "$PC_METHOD: plain TCP to such a server" answered TCP
 	pc_del
