@@ -40,8 +40,13 @@ crowd_gone()
 		last=$now
 		sleep 0.2
 	done
-	[[ $now -le $before ]] || ktap_print_msg "the server keeps $now sockets, $before before"
+	[[ $now -le $before ]] || ktap_print_msg "the server keeps $now sockets, $before before" \
+		"(reset by the client for want of memory: $(crowd_orphans); packets dropped: $(softnet 1))"
 }
+
+# A client with too many sockets that nobody has open any more resets them, and does
+# not say so twice.
+crowd_orphans() { pc_cli nstat -asz TcpExtTCPAbortOnMemory | awk '/TCPAbort/ { print $2 }'; }
 
 # crowd CONNS ROUNDS [hop] [churn]: succeeds when every connection lived
 crowd()
@@ -90,13 +95,16 @@ shake_stop()
 	CROWD_SHAKER=''
 }
 
-# Packets that steering has given to another CPU, on all CPUs; hexadecimal.
-steered()
+# softnet COLUMN: of all CPUs' backlogs together
+softnet()
 {
 	local sum=0 line
 
 	while read -r -a line; do
-		sum=$((sum + 0x${line[9]}))
+		sum=$((sum + 0x${line[$1]}))
 	done < /proc/net/softnet_stat
 	echo "$sum"
 }
+
+# Packets that steering has given to another CPU.
+steered() { softnet 9; }
