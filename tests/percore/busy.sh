@@ -143,7 +143,7 @@ gone()
 	(while :; do pc_conns 1 10 > /dev/null 2>&1 || true; done) &
 	client=$!
 	ip netns del pc-two
-	pc_moved spilled 0 && rmmod percore || status=1
+	within 60 pc_moved spilled 0 && rmmod percore || status=1
 	kill "$client"
 	wait "$client" 2> /dev/null || true
 	return "$status"
