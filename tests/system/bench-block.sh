@@ -23,7 +23,7 @@ driver_budget()
 {
 	echo "# sync-now: $(jq -r '.[] | select(.row == "sync-now" and .unit == "1") | "\(.metric) \(.value | round)"' "$out/results.json" |
 		paste -sd ,)"
-	holds 'of("sync-now"; "driver_instructions_per_read") < 1050'
+	holds 'of("sync-now"; "driver_instructions_per_read") < 950'
 }
 
 # A reader alone, without the row that it is compared with: a table and no figure.

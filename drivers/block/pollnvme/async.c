@@ -125,10 +125,7 @@ static void pollnvme_async_end(struct pollnvme_cmd *cmd)
 	if (pollnvme_teaches(ns, cmd))
 		pollnvme_learn(ns, cmd, ktime_get_ns());
 	pollnvme_count(ns->stats, POLLNVME_IRQS);
-	if (op_is_write(bio_op(bio)))
-		pollnvme_count(ns->stats, POLLNVME_WRITES);
-	else
-		pollnvme_count(ns->stats, POLLNVME_READS);
+	pollnvme_count_done(ns, bio);
 	pollnvme_unaccount(cmd);
 	pollnvme_end(bio, BLK_STS_OK);
 }

@@ -9,8 +9,7 @@
  */
 #include <linux/delay.h>
 #include <linux/sched.h>
-#include "pollnvme.h"
-#include "trace.h"
+#include "path.h"
 
 /* How many looks between two readings of the clock. */
 #define POLLNVME_LOOKS_PER_CLOCK	32
@@ -21,11 +20,11 @@ static bool pollnvme_done(struct pollnvme_cmd *cmd)
 	return smp_load_acquire(&cmd->done);
 }
 
-/* Polls once; what it takes beside its own completion is for others. */
-static __always_inline bool pollnvme_look(struct pollnvme_ns *ns,
-					  struct pollnvme_cmd *cmd)
+/* After a look: what was found beside its own completion was for others. */
+static __always_inline bool pollnvme_ended(struct pollnvme_ns *ns,
+					   struct pollnvme_cmd *cmd,
+					   unsigned int found)
 {
-	unsigned int found = pollnvme_qp_poll(cmd->qp);
 	bool done = pollnvme_done(cmd);
 
 	if (unlikely(found > done))
@@ -45,7 +44,7 @@ static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 
 	for (;;) {
 		looks++;
-		done = pollnvme_look(ns, cmd);
+		done = pollnvme_ended(ns, cmd, pollnvme_qp_poll_inline(cmd->qp));
 		if (done)
 			break;
 		if (!(looks % POLLNVME_LOOKS_PER_CLOCK) &&
@@ -87,7 +86,7 @@ static void pollnvme_sleep(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	u64 expires = 0;
 
 	pollnvme_count(ns->stats, POLLNVME_SLEEPS);
-	while (!pollnvme_look(ns, cmd)) {
+	while (!pollnvme_ended(ns, cmd, pollnvme_qp_poll(cmd->qp))) {
 		u64 ms = READ_ONCE(ns->ctrl->io_timeout_ms);
 		u64 now = ktime_get_ns();
 
@@ -113,6 +112,18 @@ static __always_inline void pollnvme_wait(struct pollnvme_ns *ns,
 	pollnvme_qp_finish(cmd);
 }
 
+/* Once, for whatever is not the usual bio. */
+static noinline blk_status_t pollnvme_once(struct pollnvme_ns *ns,
+					   struct pollnvme_cmd *cmd,
+					   bool nowait)
+{
+	blk_status_t status = pollnvme_submit(ns, cmd, nowait);
+
+	if (!status)
+		pollnvme_wait(ns, cmd);
+	return status;
+}
+
 /* The command has ended with a status that is not zero: what helps is tried. */
 static noinline blk_status_t pollnvme_execute_again(struct pollnvme_ns *ns,
 						    struct pollnvme_cmd *cmd,
@@ -130,22 +141,20 @@ static noinline blk_status_t pollnvme_execute_again(struct pollnvme_ns *ns,
 		if (nowait)
 			return BLK_STS_AGAIN;
 		usleep_range(1000 << retries, 2000 << retries);
-		status = pollnvme_submit(ns, cmd, nowait);
+		status = pollnvme_once(ns, cmd, nowait);
 		if (status)
 			return status;
-		pollnvme_wait(ns, cmd);
 	} while (cmd->status);
 	return BLK_STS_OK;
 }
 
-static __always_inline blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
+/* What became of a command, once it was sent; or why it was not. */
+static __always_inline blk_status_t pollnvme_outcome(struct pollnvme_ns *ns,
 						     struct pollnvme_cmd *cmd,
+						     blk_status_t status,
 						     bool nowait)
 {
-	blk_status_t status = pollnvme_submit(ns, cmd, nowait);
-
 	if (likely(!status)) {
-		pollnvme_wait(ns, cmd);
 		if (likely(!cmd->status))
 			return BLK_STS_OK;
 		status = pollnvme_execute_again(ns, cmd, nowait);
@@ -176,7 +185,8 @@ static blk_status_t pollnvme_flush(struct pollnvme_ns *ns, bool nowait)
 	blk_status_t status;
 
 	pollnvme_cmd_flush(ns, &cmd);
-	status = pollnvme_execute(ns, &cmd, nowait);
+	status = pollnvme_once(ns, &cmd, nowait);
+	status = pollnvme_outcome(ns, &cmd, status, nowait);
 	if (!status)
 		pollnvme_count(ns->stats, POLLNVME_FLUSHES);
 	return status;
@@ -199,8 +209,9 @@ static bool pollnvme_fits(struct bio *bio)
 }
 
 /* Polls for the bio's command and ends the bio. */
-static void pollnvme_sync(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
-			  bool account, bool nowait)
+static __always_inline void pollnvme_sync(struct pollnvme_ns *ns,
+					  struct pollnvme_cmd *cmd, bool fits,
+					  bool account, bool nowait)
 {
 	struct bio *bio = cmd->bio;
 	unsigned long start = 0;
@@ -208,13 +219,12 @@ static void pollnvme_sync(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 
 	if (account)
 		start = bio_start_io_acct(bio);
-	status = pollnvme_execute(ns, cmd, nowait);
-	if (likely(!status)) {
-		if (op_is_write(bio_op(bio)))
-			pollnvme_count(ns->stats, POLLNVME_WRITES);
-		else
-			pollnvme_count(ns->stats, POLLNVME_READS);
-	}
+	status = pollnvme_submit_polled(ns, cmd, fits, nowait);
+	if (likely(!status))
+		pollnvme_wait(ns, cmd);
+	status = pollnvme_outcome(ns, cmd, status, nowait);
+	if (likely(!status))
+		pollnvme_count_done(ns, bio);
 	if (account)
 		bio_end_io_acct(bio, start);
 	pollnvme_end(bio, status);
@@ -233,10 +243,13 @@ void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio)
 
 	pollnvme_count(ns->stats, POLLNVME_RETRIED);
 	status = pollnvme_cmd_from_bio(ns, bio, &cmd, &range);
-	if (status)
-		pollnvme_end(bio, status);
-	else
-		pollnvme_sync(ns, &cmd, false, false);
+	if (!status) {
+		status = pollnvme_once(ns, &cmd, false);
+		status = pollnvme_outcome(ns, &cmd, status, false);
+		if (!status)
+			pollnvme_count_done(ns, bio);
+	}
+	pollnvme_end(bio, status);
 }
 
 /**
@@ -255,12 +268,13 @@ void pollnvme_submit_bio(struct bio *bio)
 	/*
 	 * Kernels that clear what is on the stack would clear it for nothing:
 	 * every field is written before it is read, by pollnvme_cmd_from_bio(),
-	 * pollnvme_async(), pollnvme_qp_submit() or pollnvme_qp_end().
+	 * pollnvme_async(), pollnvme_qp_submit_inline(), pollnvme_qp_push() or
+	 * pollnvme_qp_end().
 	 */
 	struct nvme_dsm_range range __uninitialized;
 	struct pollnvme_cmd cmd __uninitialized;
 	blk_status_t status;
-	bool account;
+	bool account, fits;
 
 	if (bio->bi_opf & REQ_PREFLUSH) {
 		status = pollnvme_flush(ns, nowait);
@@ -270,7 +284,8 @@ void pollnvme_submit_bio(struct bio *bio)
 		}
 		bio->bi_opf &= ~REQ_PREFLUSH;
 	}
-	if (!pollnvme_fits(bio)) {
+	fits = pollnvme_fits(bio);
+	if (!fits) {
 		bio = bio_split_to_limits(bio);
 		if (!bio)
 			return;
@@ -283,7 +298,7 @@ void pollnvme_submit_bio(struct bio *bio)
 	}
 	account = blk_queue_io_stat(bio->bi_bdev->bd_disk->queue);
 	if (pollnvme_polls(ns, bio))
-		pollnvme_sync(ns, &cmd, account, nowait);
+		pollnvme_sync(ns, &cmd, fits, account, nowait);
 	else
 		pollnvme_async(ns, &cmd, account, nowait);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One NVMe command: from a bio, its data's addresses, its status.
+ * One NVMe command: from a request, its data's addresses, its status.
  */
 #include "command.h"
 
@@ -14,60 +14,6 @@ void pollnvme_cmd_flush(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->c.common.opcode = nvme_cmd_flush;
 	cmd->c.common.nsid = cpu_to_le32(ns->nsid);
-}
-
-/* Nothing of the stack may reach the controller: what is filled in is all. */
-static_assert(sizeof(struct nvme_rw_command) == sizeof(struct nvme_command));
-static_assert(sizeof(struct nvme_write_zeroes_cmd) ==
-	      sizeof(struct nvme_command));
-static_assert(sizeof(struct nvme_dsm_cmd) == sizeof(struct nvme_command));
-
-/* The command of an I/O but for where its data is. */
-static __always_inline blk_status_t
-pollnvme_cmd_fill(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
-		  blk_opf_t opf, sector_t sector, u32 bytes,
-		  struct nvme_dsm_range *range)
-{
-	u64 lba = sector >> (ns->lba_shift - SECTOR_SHIFT);
-	u32 blocks = bytes >> ns->lba_shift;
-	u16 control = opf & REQ_FUA ? NVME_RW_FUA : 0;
-
-	switch (opf & REQ_OP_MASK) {
-	case REQ_OP_READ:
-	case REQ_OP_WRITE:
-		cmd->c.rw = (struct nvme_rw_command) {
-			.opcode = (opf & REQ_OP_MASK) == REQ_OP_READ ?
-				  nvme_cmd_read : nvme_cmd_write,
-			.nsid = cpu_to_le32(ns->nsid),
-			.slba = cpu_to_le64(lba),
-			.length = cpu_to_le16(blocks - 1),
-			.control = cpu_to_le16(control),
-		};
-		return BLK_STS_OK;
-	case REQ_OP_WRITE_ZEROES:
-		cmd->c.write_zeroes = (struct nvme_write_zeroes_cmd) {
-			.opcode = nvme_cmd_write_zeroes,
-			.nsid = cpu_to_le32(ns->nsid),
-			.slba = cpu_to_le64(lba),
-			.length = cpu_to_le16(blocks - 1),
-			.control = cpu_to_le16(control),
-		};
-		return BLK_STS_OK;
-	case REQ_OP_DISCARD:
-		range->cattr = 0;
-		range->nlb = cpu_to_le32(blocks);
-		range->slba = cpu_to_le64(lba);
-		cmd->range = range;
-		cmd->c.dsm = (struct nvme_dsm_cmd) {
-			.opcode = nvme_cmd_dsm,
-			.nsid = cpu_to_le32(ns->nsid),
-			.nr = 0,	/* one range, counted from zero */
-			.attributes = cpu_to_le32(NVME_DSMGMT_AD),
-		};
-		return BLK_STS_OK;
-	default:
-		return BLK_STS_NOTSUPP;
-	}
 }
 
 /**
@@ -93,37 +39,6 @@ blk_status_t pollnvme_cmd_from_rq(struct pollnvme_ns *ns, struct request *rq,
 	cmd->bio = rq->bio;
 	return pollnvme_cmd_fill(ns, cmd, rq->cmd_flags, blk_rq_pos(rq),
 				 blk_rq_bytes(rq), range);
-}
-
-/**
- * pollnvme_cmd_from_bio() - make the command a bio asks for
- * @ns: namespace
- * @bio: bio within the queue limits, REQ_PREFLUSH already done
- * @cmd: filled in
- * @range: room for a discard's range
- *
- * Return: BLK_STS_OK, BLK_STS_IOERR for parts of a block, or BLK_STS_NOTSUPP
- * for an operation not advertised.
- */
-blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
-				   struct pollnvme_cmd *cmd,
-				   struct nvme_dsm_range *range)
-{
-	sector_t odd = (1u << (ns->lba_shift - SECTOR_SHIFT)) - 1;
-
-	/* Of the rest pollnvme_qp_submit() fills in what it needs. */
-	cmd->bio = bio;
-	cmd->rq = NULL;
-	cmd->range = NULL;
-	cmd->end = NULL;
-	cmd->stage = 0;
-	/* Nobody else checks a bio disk's bios; zero blocks would be 65536. */
-	if (unlikely(!(bio->bi_iter.bi_size >> ns->lba_shift) ||
-		     (bio->bi_iter.bi_sector & odd) ||
-		     (bio_sectors(bio) & odd)))
-		return BLK_STS_IOERR;
-	return pollnvme_cmd_fill(ns, cmd, bio->bi_opf, bio->bi_iter.bi_sector,
-				 bio->bi_iter.bi_size, range);
 }
 
 /* Where in the data of a command its next piece begins. */

@@ -4,8 +4,9 @@
  * (transports); ioctl, info and chardev (what user space asks); ctrl, event and
  * admin (the controller's life); scan, ns and bio (the disks); async (what
  * nobody waits for); submit (a command finds its pair); command (one NVMe
- * command); qp (a queue pair with its locks); and below all of them passthru,
- * policy, prp, queue and ram_model, which are pure.
+ * command); qp and path (a queue pair with its locks, and what of it is inline);
+ * and below all of them passthru, policy, prp, queue and ram_model, which are
+ * pure.
  */
 #ifndef POLLNVME_H
 #define POLLNVME_H
@@ -426,6 +427,14 @@ struct pollnvme_ns {
 #define pollnvme_count(stats, counter) \
 	this_cpu_inc((stats)->count[counter])
 
+/* A bio that was done is a read or a write, or one that clears. */
+static __always_inline void pollnvme_count_done(struct pollnvme_ns *ns,
+						const struct bio *bio)
+{
+	pollnvme_count(ns->stats, op_is_write(bio_op(bio)) ? POLLNVME_WRITES :
+							     POLLNVME_READS);
+}
+
 /* What an I/O took is learned from all in hybrid mode, else from one of so many. */
 #define POLLNVME_SAMPLE		64
 
@@ -451,6 +460,8 @@ void pollnvme_qp_start(struct pollnvme_qp *qp);
 void pollnvme_qp_stop(struct pollnvme_qp *qp);
 void pollnvme_qp_cancel(struct pollnvme_qp *qp);
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd);
+int pollnvme_qp_submit_list(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd);
+void pollnvme_qp_lied(struct pollnvme_qp *qp, u16 id, u16 qid);
 unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp);
 unsigned int pollnvme_qp_irq(struct pollnvme_qp *qp);
 bool pollnvme_qp_late(struct pollnvme_qp *qp, u64 timeout_ns,
@@ -459,28 +470,37 @@ void pollnvme_qp_finish_list(struct pollnvme_cmd *cmd);
 bool pollnvme_qp_disown(struct pollnvme_cmd *cmd);
 
 /**
- * pollnvme_qp_poll() - look for completions and end what is found
+ * pollnvme_qp_look() - let an embedded controller work, and look for completions
  * @qp: pair
  *
- * When another task holds the lock it submits or reaps; if it reaps, it reaps
- * for us, else the next look finds what is there. Inline: the time of a look
- * is how late, on average by half, a completion is seen.
+ * Inline: the time of a look is how late, on average by half, a completion is seen.
  *
- * Return: completions taken.
+ * Return: true when pollnvme_qp_reap() may find one.
  */
-static inline unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
+static inline bool pollnvme_qp_look(struct pollnvme_qp *qp)
 {
 	const struct pollnvme_transport *t = qp->ctrl->transport;
 
 	if (t->drive)
 		t->drive(qp);
-	return pollnvme_queue_cqe_pending(&qp->q) ? pollnvme_qp_reap(qp) : 0;
+	return pollnvme_queue_cqe_pending(&qp->q);
+}
+
+/**
+ * pollnvme_qp_poll() - look for completions and end what is found
+ * @qp: pair
+ *
+ * When another task holds the lock it submits or reaps; if it reaps, it reaps
+ * for us, else the next look finds what is there.
+ *
+ * Return: completions taken.
+ */
+static inline unsigned int pollnvme_qp_poll(struct pollnvme_qp *qp)
+{
+	return pollnvme_qp_look(qp) ? pollnvme_qp_reap(qp) : 0;
 }
 
 /* command.c */
-blk_status_t pollnvme_cmd_from_bio(struct pollnvme_ns *ns, struct bio *bio,
-				   struct pollnvme_cmd *cmd,
-				   struct nvme_dsm_range *range);
 blk_status_t pollnvme_cmd_from_rq(struct pollnvme_ns *ns, struct request *rq,
 				  struct pollnvme_cmd *cmd,
 				  struct nvme_dsm_range *range);
@@ -571,13 +591,17 @@ blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
 				   struct pollnvme_cmd *cmd, bool nowait,
 				   int err);
 
-/* A hint of locality only: the pair's lock makes it safe. */
+/* This CPU's pair. A hint of locality only: the pair's lock makes it safe. */
+static inline struct pollnvme_qp *
+pollnvme_pair(const struct pollnvme_ctrl *ctrl, const u16 *map)
+{
+	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
+}
+
 static inline struct pollnvme_qp *
 pollnvme_here(const struct pollnvme_ctrl *ctrl, const struct pollnvme_cmd *cmd)
 {
-	const u16 *map = cmd->end ? ctrl->irq_map : ctrl->map;
-
-	return ctrl->qps[READ_ONCE(map[raw_smp_processor_id()])];
+	return pollnvme_pair(ctrl, cmd->end ? ctrl->irq_map : ctrl->map);
 }
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A queue pair: its memory, its lock, and the way of a command through it.
+ * A queue pair: its memory, its lock, and the way of a command through it (path.h).
  *
  * A command lives on the stack of the task that waits for it. It is mapped
  * without a lock, takes a slot and is pushed (one lock), and is reaped (one
@@ -16,28 +16,18 @@
  * context. That of a pair with interrupts is taken with interrupts off.
  */
 #include <linux/slab.h>
-#include "command.h"
-#include "trace.h"
+#include "path.h"
 
 static unsigned long pollnvme_qp_lock(struct pollnvme_qp *qp)
 	__acquires(&qp->lock)
 {
-	unsigned long flags = 0;
-
-	if (qp->cmds)
-		spin_lock_irqsave(&qp->lock, flags);
-	else
-		spin_lock(&qp->lock);
-	return flags;
+	return pollnvme_qp_lock_as(qp, qp->cmds);
 }
 
 static void pollnvme_qp_unlock(struct pollnvme_qp *qp, unsigned long flags)
 	__releases(&qp->lock)
 {
-	if (qp->cmds)
-		spin_unlock_irqrestore(&qp->lock, flags);
-	else
-		spin_unlock(&qp->lock);
+	pollnvme_qp_unlock_as(qp, qp->cmds, flags);
 }
 
 static int pollnvme_qp_alloc_slots(struct pollnvme_qp *qp, int node)
@@ -174,65 +164,19 @@ void pollnvme_qp_stop(struct pollnvme_qp *qp)
 	pollnvme_qp_unlock(qp, flags);
 }
 
-/* In a slot: its owner gave up, the controller may still complete it. */
-#define POLLNVME_DISOWNED	((struct pollnvme_cmd *)ERR_PTR(-ETIMEDOUT))
-
-/* Ends a command in flight towards its owner, who may be gone right after. */
-static inline void pollnvme_qp_end(struct pollnvme_qp *qp, unsigned int slot,
-				   u16 status, u64 result)
-{
-	struct pollnvme_cmd *cmd = qp->slots[slot].cmd;
-
-	qp->slots[slot].cmd = NULL;
-	if (cmd == POLLNVME_DISOWNED) {
-		pollnvme_slot_put(&qp->q, slot);
-		return;
-	}
-	cmd->status = status;
-	cmd->result = result;
-	trace_pollnvme_end(qp, cmd);
-	if (cmd->end)
-		return;		/* the caller calls it, without the lock */
-	/*
-	 * With several pieces the addresses are in the slot, and the owner
-	 * needs them to unmap: it gives the slot back itself.
-	 */
-	if (cmd->segments <= 1)
-		pollnvme_slot_put(&qp->q, slot);
-	/*
-	 * Release: status and result, and the data that dma_rmb() ordered
-	 * before them, are seen by whoever sees done. It is the last access:
-	 * the owner's stack frame may be gone the next moment.
-	 */
-	smp_store_release(&cmd->done, true);
-}
-
-static noinline void pollnvme_qp_lied(struct pollnvme_qp *qp, u16 id, u16 qid)
+/**
+ * pollnvme_qp_lied() - a completion belongs to no command: say so, once
+ * @qp: pair, its lock held
+ * @id: the command's id that the controller gave
+ * @qid: the queue's number that it gave
+ */
+noinline void pollnvme_qp_lied(struct pollnvme_qp *qp, u16 id, u16 qid)
 {
 	if (!qp->lied)
 		dev_err(&qp->ctrl->dev,
 			"queue %u: completion of unknown command %#x of queue %u ignored (said once)\n",
 			qp->q.qid, id, qid);
 	qp->lied = true;
-}
-
-/*
- * The bit of the slot that ended, 0 when the controller lied. Inline, so that
- * the entry stays in registers.
- */
-static __always_inline u64
-pollnvme_qp_complete(struct pollnvme_qp *qp, const struct nvme_completion *cqe)
-{
-	int slot = pollnvme_slot_find(&qp->q, cqe);
-
-	/* A busy slot without a command is not, or no longer, in flight. */
-	if (unlikely(slot < 0 || !qp->slots[slot].cmd)) {
-		pollnvme_qp_lied(qp, cqe->command_id, le16_to_cpu(cqe->sq_id));
-		return 0;
-	}
-	pollnvme_qp_end(qp, slot, le16_to_cpu(cqe->status) >> 1,
-			le64_to_cpu(cqe->result.u64));
-	return 1ull << slot;
 }
 
 /* What follows, without the lock, for commands that nobody waits for. */
@@ -280,52 +224,16 @@ void pollnvme_qp_cancel(struct pollnvme_qp *qp)
 	pollnvme_qp_end_async(qp, ended);
 }
 
-/* Takes a slot; the lock is held. */
-static int pollnvme_qp_get_slot(struct pollnvme_qp *qp)
-{
-	return likely(qp->live) ? pollnvme_slot_get(&qp->q) : -ESHUTDOWN;
-}
-
-/* Sends a mapped command that has its slot; the lock is held. */
-static __always_inline void pollnvme_qp_push(struct pollnvme_qp *qp,
-					     struct pollnvme_cmd *cmd)
-{
-	if (cmd->end) {
-		/* The caller's goes away: the pair keeps this one. */
-		qp->cmds[cmd->slot] = *cmd;
-		cmd = &qp->cmds[cmd->slot];
-	}
-	cmd->gen = READ_ONCE(qp->ctrl->gen);
-	cmd->c.common.command_id = pollnvme_slot_id(&qp->q, cmd->slot);
-	qp->slots[cmd->slot].cmd = cmd;
-	cmd->start_ns = ktime_get_ns();
-	WRITE_ONCE(qp->rung_ns, cmd->start_ns);
-	trace_pollnvme_start(qp, cmd);
-	qp->ctrl->transport->ring_sq(qp, pollnvme_queue_push(&qp->q, &cmd->c));
-}
-
-/* Sends a command that is mapped without a slot. */
-static int pollnvme_qp_submit_mapped(struct pollnvme_qp *qp,
-				     struct pollnvme_cmd *cmd)
-{
-	unsigned long flags;
-	int slot;
-
-	flags = pollnvme_qp_lock(qp);
-	slot = pollnvme_qp_get_slot(qp);
-	cmd->slot = slot;
-	if (likely(slot >= 0))
-		pollnvme_qp_push(qp, cmd);
-	pollnvme_qp_unlock(qp, flags);
-	if (likely(slot >= 0))
-		return 0;
-	pollnvme_cmd_unmap(cmd);
-	return slot;
-}
-
-/* The slot's memory is needed to map the data, so it is taken first. */
-static int pollnvme_qp_submit_list(struct pollnvme_qp *qp,
-				   struct pollnvme_cmd *cmd)
+/**
+ * pollnvme_qp_submit_list() - submit a command that needs its slot's memory
+ * @qp: pair
+ * @cmd: command that pollnvme_cmd_map_simple() does not take; the pair is set
+ *
+ * Call pollnvme_qp_submit(), which knows which commands these are.
+ *
+ * Return: as pollnvme_qp_submit() does.
+ */
+int pollnvme_qp_submit_list(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 {
 	unsigned long flags;
 	int slot, err;
@@ -344,7 +252,7 @@ static int pollnvme_qp_submit_list(struct pollnvme_qp *qp,
 	if (!err && !qp->live)
 		err = -ESHUTDOWN;	/* stopped while we mapped */
 	if (likely(!err)) {
-		pollnvme_qp_push(qp, cmd);
+		pollnvme_qp_push(qp, cmd, false);
 		pollnvme_qp_unlock(qp, flags);
 		return 0;
 	}
@@ -366,18 +274,7 @@ static int pollnvme_qp_submit_list(struct pollnvme_qp *qp,
  */
 int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
 {
-	int err;
-
-	cmd->qp = qp;
-	cmd->done = false;
-	cmd->segments = 0;
-	err = pollnvme_cmd_map_simple(cmd);
-	if (likely(!err))
-		return pollnvme_qp_submit_mapped(qp, cmd);
-	if (err > 0)
-		return pollnvme_qp_submit_list(qp, cmd);
-	pollnvme_cmd_unmap(cmd);
-	return err;
+	return pollnvme_qp_submit_inline(qp, cmd, false, false);
 }
 
 /**
@@ -388,20 +285,7 @@ int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
  */
 unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
 {
-	struct nvme_completion cqe;
-	unsigned int found = 0;
-
-	if (!spin_trylock(&qp->lock))
-		return 0;
-	/* Bounded, lest a controller that plays with the phase keep us. */
-	while (found < qp->q.depth && pollnvme_queue_pop(&qp->q, &cqe)) {
-		found++;
-		pollnvme_qp_complete(qp, &cqe);
-	}
-	if (found && qp->live)
-		qp->ctrl->transport->ring_cq(qp, qp->q.cq_head);
-	spin_unlock(&qp->lock);
-	return found;
+	return pollnvme_qp_reap_inline(qp);
 }
 
 /**

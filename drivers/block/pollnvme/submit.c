@@ -48,7 +48,7 @@ static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
  * @nowait: wait neither for a slot nor for memory nor for a reset
  * @err: what pollnvme_qp_submit() said
  *
- * Call pollnvme_submit().
+ * Call pollnvme_submit() or, for a bio that is polled for, pollnvme_submit_polled().
  *
  * Return: as pollnvme_submit() does.
  *
