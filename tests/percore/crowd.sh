@@ -41,7 +41,8 @@ crowd_gone()
 		sleep 0.2
 	done
 	[[ $now -le $before ]] || ktap_print_msg "the server keeps $now sockets, $before before" \
-		"(reset by the client for want of memory: $(crowd_orphans); packets dropped: $(softnet 1))"
+		"(the client reset $(crowd_orphans) for want of memory;" \
+		"$(softnet 1) packets were dropped)"
 }
 
 # A client with too many sockets that nobody has open any more resets them, and does
