@@ -24,10 +24,10 @@ many_cleanup()
 # ports N: those of the Nth set, which no other has
 ports() { echo "$((10000 + $1 * 4 * STEP))+$STEP"; }
 
-# holder LINE: the client does it, and answers in HELD
-holder()
+# hold: a connection more on each CPU; HELD says how many there are
+hold()
 {
-	echo "$1" >&"${HOLDER[1]}" && read -r -t 200 HELD <&"${HOLDER[0]}"
+	echo >&"${HOLDER[1]}" && read -r -t 200 HELD <&"${HOLDER[0]}"
 }
 
 lanes() { pc_srv corelane nat show --json | jq "[.services[0].lanes[] | select($1)] | length"; }
@@ -46,7 +46,7 @@ filled()
 
 	pc_srv corelane nat add "$PC_SERVICE" --cpus 0-3 --ports "$(ports 0)" || return 1
 	for ((i = 1; i < MOST / 4; i++)); do
-		holder '' && pc_set --cpus 0-3 --ports "$(ports "$i")" || return 1
+		hold && pc_set --cpus 0-3 --ports "$(ports "$i")" || return 1
 	done
 	ktap_print_msg "$HELD connections, $(lanes .retired) retired"
 	[[ $HELD == $((MOST - 4)) && $(lanes .retired) == "$HELD" && $(lanes true) == "$MOST" ]]

@@ -59,6 +59,7 @@ idle()
 		$(cat "/sys/class/pollnvme/${disk%n1}/state") == live ]]
 }
 
+controller='' port=''
 pn_behind_port 2.5 || skip "no controller behind a port whose link survives a reset"
 modprobe aer_inject || skip "no aer_inject"
 

@@ -47,6 +47,7 @@ user_removes()
 	! wait "$READER" && [[ ! -e /sys/block/$disk ]]
 }
 
+controller='' port=''
 pn_behind_port 5.0 8.0 16.0 32.0 64.0 || skip "no controller behind a port whose link is lost"
 modprobe aer_inject || skip "no aer_inject"
 
