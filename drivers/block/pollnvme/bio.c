@@ -164,6 +164,12 @@ static __always_inline blk_status_t pollnvme_outcome(struct pollnvme_ns *ns,
 	return status;
 }
 
+static blk_status_t pollnvme_execute(struct pollnvme_ns *ns,
+				     struct pollnvme_cmd *cmd, bool nowait)
+{
+	return pollnvme_outcome(ns, cmd, pollnvme_once(ns, cmd, nowait), nowait);
+}
+
 /**
  * pollnvme_end() - end a bio
  * @bio: bio
@@ -185,8 +191,7 @@ static blk_status_t pollnvme_flush(struct pollnvme_ns *ns, bool nowait)
 	blk_status_t status;
 
 	pollnvme_cmd_flush(ns, &cmd);
-	status = pollnvme_once(ns, &cmd, nowait);
-	status = pollnvme_outcome(ns, &cmd, status, nowait);
+	status = pollnvme_execute(ns, &cmd, nowait);
 	if (!status)
 		pollnvme_count(ns->stats, POLLNVME_FLUSHES);
 	return status;
@@ -244,8 +249,7 @@ void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio)
 	pollnvme_count(ns->stats, POLLNVME_RETRIED);
 	status = pollnvme_cmd_from_bio(ns, bio, &cmd, &range);
 	if (!status) {
-		status = pollnvme_once(ns, &cmd, false);
-		status = pollnvme_outcome(ns, &cmd, status, false);
+		status = pollnvme_execute(ns, &cmd, false);
 		if (!status)
 			pollnvme_count_done(ns, bio);
 	}
