@@ -58,6 +58,18 @@ dmesg_clean()
 }
 DMESG_MARKS=0
 
+# within SECONDS COMMAND...: sooner or later it succeeds
+within()
+{
+	local i
+
+	for ((i = 0; i < $1 * 10; i++)); do
+		! "${@:2}" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 # check NAME COMMAND...: a KTAP line from a command's success, and what it took
 # where that was long
 check()

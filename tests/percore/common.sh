@@ -40,18 +40,6 @@ pc_udp()
 pc_srv() { ip netns exec pc-srv "$@"; }
 pc_cli() { ip netns exec pc-cli "$@"; }
 
-# within SECONDS COMMAND...: it succeeds sooner or later
-within()
-{
-	local i
-
-	for ((i = 0; i < $1 * 10; i++)); do
-		! "${@:2}" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 # pc_setup: the namespaces, the module, no service yet
 pc_setup()
 {
@@ -68,6 +56,8 @@ pc_setup()
 	ip -n pc-cli link set lo up
 	ip -n pc-srv link set vs up
 	ip -n pc-cli link set vc up
+	# A device whose carrier the kernel has not noticed loses packets.
+	within 30 pc_cli ping -q -c 1 -W 1 "$PC_VIP" > /dev/null || die "no link"
 }
 
 # pc_addr NETNS ADDRESS dev LINK: an address that can be used at once
@@ -90,6 +80,14 @@ pc_cleanup()
 		ip netns pids "$ns" 2> /dev/null | xargs -r kill 2> /dev/null || true
 		ip netns del "$ns" 2> /dev/null || true
 	done
+}
+
+# pc_in_time_wait PORT: the server has a client's port in TIME_WAIT, and the client
+# has forgotten it
+pc_in_time_wait()
+{
+	[[ $(pc_srv ss -Htn state time-wait) == *":$1"* &&
+	   -z $(pc_cli ss -Htan "sport = :$1") ]]
 }
 
 # pc_ready FILE PID: wait until the server PID has said in FILE that it listens

@@ -15,9 +15,9 @@ states() { pc_srv corelane nat show --json | jq -c '[.services[0].lanes[].drain]
 # No new connections for a drained lane; the one it has goes on.
 drained()
 {
-	local before out
+	local before acks more out
 
-	before=$(pc_stat fallback)
+	before=$(pc_stat fallback) acks=$(pc_stat cookie)
 	PC_TASKSET="taskset -c 1" pc_talk || return 1
 	pc_say first
 	[[ $REPLY == 8016 ]] || { ktap_print_msg "first: $REPLY"; return 1; }
@@ -28,7 +28,11 @@ drained()
 	pc_hang_up
 	ktap_print_msg "old: $REPLY, new: $out"
 	[[ $REPLY == 8016 && $out == "ok=40 bad=0 8000="*" 8032="*" 8048="* ]] || return 1
-	[[ $(pc_stat fallback) == $((before + 40)) ]] || return 1
+	# A last acknowledgment that comes again has no socket any more: it might return a
+	# cookie, and is led elsewhere, too.
+	more=$(($(pc_stat fallback) - before - 40))
+	[[ $more -ge 0 && $more -le $(($(pc_stat cookie) - acks)) ]] ||
+		{ ktap_print_msg "$more too many"; return 1; }
 	lane undrain 1 || return 1
 	[[ $(states) == "[false,false,false,false]" && $(pc_conns 1 5) == "ok=5 bad=0 8016=5" ]]
 }

@@ -39,10 +39,11 @@ netns_death_busy()
 	ip -n pc-two link set lo up
 	ip -n pc-two addr add "$PC_VIP/32" dev lo
 	pc_add_in pc-two || return 1
-	ip netns exec pc-two percore_peer serve "$PC_VIP" "${PC_PORTS[@]}" > /dev/null &
+	: > /tmp/pc-two
+	ip netns exec pc-two percore_peer serve "$PC_VIP" "${PC_PORTS[@]}" > /tmp/pc-two &
 	server=$!
-	sleep 0.5
-	ip netns exec pc-two percore_peer conns "$PC_VIP" 80 5000 > /dev/null 2>&1 &
+	pc_ready /tmp/pc-two "$server"
+	ip netns exec pc-two percore_peer conns "$PC_VIP" 80 1000000 > /dev/null 2>&1 &
 	client=$!
 	sleep 1
 	# The processes hold the netns; it dies with the last of them.

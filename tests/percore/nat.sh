@@ -51,8 +51,7 @@ time_wait()
 	lane=$REPLY
 	pc_say close
 	pc_hang_up
-	pc_srv ss -Htn state time-wait | grep -q :45001 ||
-		{ ktap_print_msg "no TIME_WAIT"; return 1; }
+	within 30 pc_in_time_wait 45001 || { ktap_print_msg "no TIME_WAIT"; return 1; }
 	PC_TASKSET="taskset -c $(((lane - 8000) / 16 ^ 1))" pc_talk 45001 ||
 		{ ktap_print_msg "again: $REPLY"; return 1; }
 	pc_say again

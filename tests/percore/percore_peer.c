@@ -44,7 +44,7 @@
 #define MAX_FDS		1024
 #define LINE_SIZE	8192
 #define DATAGRAM_MAX	65507
-#define TIMEOUT_SEC	4
+#define TIMEOUT_SEC	12	/* a busy host may lose a SYN or two: four are sent */
 #define BURST_SEC	60
 
 struct peer {

@@ -82,15 +82,18 @@ waiting()
 	echo "${queues# }"
 }
 
-# waits N "A B C D": N connections are made, and that many wait on each lane
+wait_so() { QUEUES=$(waiting) && [[ $QUEUES == "$1" ]]; }
+
+# waits N "A B C D": N connections are made, and that many wait on each lane as soon
+# as the last one's acknowledgment has come
 waits()
 {
-	local queues
+	local status=0
 
 	burst "$1" || return 1
-	queues=$(waiting)
-	ktap_print_msg "waiting: $queues"
-	[[ $queues == "$2" ]] && answers 0
+	within 30 wait_so "$2" || status=1
+	ktap_print_msg "waiting: $QUEUES"
+	[[ $status == 0 ]] && answers 0
 }
 
 # spilled N COMMAND...: COMMAND does, and the counter goes up by N
