@@ -33,12 +33,7 @@ slave()
 # until COMMAND...: 20 s at most
 until_true()
 {
-	local i
-
-	for ((i = 0; i < 200; i++)); do
-		! "$@" || return 0
-		sleep 0.1
-	done
+	within 20 "$@" && return
 	echo "# not in 20 s: $*"
 	return 1
 }
@@ -152,29 +147,27 @@ accounted()
 	((sent > 1000 && sent == counted))
 }
 
-# CPU K's packets now go through slave K
-returns()
+# count CPU KIND SLAVE...
+count()
 {
-	local before
+	local k sum=0
 
-	before=$(bt_cell "cb$1" "$1" local)
-	sleep 0.5
-	(($(bt_cell "cb$1" "$1" local) > before + 10))
+	for k in "${@:3}"; do
+		sum=$((sum + $(bt_cell "cb$k" "$1" "$2")))
+	done
+	echo "$sum"
 }
+
+# beyond N CPU KIND SLAVE...
+beyond() { (($(count "${@:2}") > $1)); }
+
+# CPU K's packets now go through slave K
+returns() { until_true beyond $(($(count "$1" local "$1") + 10)) "$1" local "$1"; }
 
 falls_back() # CPU SLAVE...
 {
-	local cpu=$1 k sum=0 before=0
-
-	shift
-	for k; do
-		before=$((before + $(bt_cell "cb$k" "$cpu" fallback)))
-	done
-	sleep 0.5
-	for k; do
-		sum=$((sum + $(bt_cell "cb$k" "$cpu" fallback)))
-	done
-	((sum > before + 10)) || { echo "# CPU $cpu: fallback $before, then $sum"; return 1; }
+	set -- "$1" fallback "${@:2}"
+	until_true beyond $(($(count "$@") + 10)) "$@"
 }
 
 cut_in_storm()
@@ -234,8 +227,10 @@ min_links()
 
 	echo 3 > $BT_SYSFS/min_links
 	port 0 down && port 1 down && until_true usable 2 3 || return 1
-	# a device that has lost its carrier is shut within a second
-	until_true grep -q down /sys/class/net/bt0/operstate && sleep 0.5 || return 1
+	# A device that has lost its carrier is shut within a second: after the state is
+	# told, but under the lock that changing the alias takes.
+	until_true grep -q down /sys/class/net/bt0/operstate || return 1
+	ip link set bt0 alias shut
 	# some kernels count on the bond what the stack drops above it: look at
 	# what went through slaves
 	before=$(($(ours 2) + $(ours 3)))

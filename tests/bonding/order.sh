@@ -80,6 +80,8 @@ total()
 	echo "$sum"
 }
 
+listens() { [[ -n $(ip netns exec peer ss -Hln "--$1" "sport = :7") ]]; }
+
 # flow tcp|udp: $reordered is what the receiver counted
 flow()
 {
@@ -89,7 +91,7 @@ flow()
 	before=$(ofo)
 	ip netns exec peer hop receive "$1" 7 > "$WORK/got" &
 	pid=$!
-	sleep 1
+	within 30 listens "$1" || return 1
 	hop send "$1" $BT_PEER 7 $PACKETS
 	wait "$pid" || return 1
 	reordered=$(awk '{ print $4 }' "$WORK/got")

@@ -26,6 +26,8 @@ cleanup()
 }
 trap cleanup EXIT
 
+served() { (exec 3<> "/dev/tcp/$BT_HERE/80") 2> /dev/null; }
+
 web_server()
 {
 	mkdir -p "$WORK/up"
@@ -39,7 +41,7 @@ web_server()
 	CONF
 	lighttpd -D -f "$WORK/conf" &
 	jobs_pids+=($!)
-	sleep 1
+	within 30 served || die "lighttpd does not start"
 }
 
 # clients COUNT FILE: connections one after another from behind the switch
