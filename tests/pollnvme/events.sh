@@ -168,7 +168,7 @@ refuses()
 	ctrl=$(cat "$CONFIG/odd/controller")
 	[[ $(cat "/sys/class/pollnvme/$ctrl/state") == live &&
 	   ! -e /sys/block/${ctrl}n1 ]] || return 1
-	dmesg_since | grep -q "pollnvme $ctrl: namespace 1 not attached: .*$2" || return 1
+	[[ $(pn_said "pollnvme $ctrl: namespace 1 not attached: .*$2") -gt 0 ]] || return 1
 	rmdir "$CONFIG/odd"
 }
 
@@ -177,7 +177,7 @@ reset_by_bus()
 {
 	dmesg_mark
 	echo 1 > "/sys/bus/pci/devices/$1/reset" || return 1
-	dmesg_since | grep -q 'reset done' || return 1
+	[[ $(pn_said 'reset done') -gt 0 ]] || return 1
 	dd if="/dev/$2" of=/dev/null bs=4k count=10 iflag=direct 2> /dev/null &&
 		[[ $(pn_stat "$2" errors) -eq 0 ]]
 }
@@ -191,7 +191,7 @@ without_messages()
 	echo 1 > "/sys/bus/pci/devices/$1/msi_bus"
 	disk=$(pn_pci_disk "$1")
 	pn_wait_disk "$disk"
-	dmesg_since | grep -q 'completion by polling only' || return 1
+	[[ $(pn_said 'completion by polling only') -gt 0 ]] || return 1
 	refused bash -c "echo async > /sys/block/$disk/pollnvme/mode" || return 1
 	dd if="/dev/$disk" of=/dev/null bs=4k count=100 iflag=direct 2> /dev/null || return 1
 	[[ $(pn_stat "$disk" irqs) -eq 0 ]]

@@ -52,7 +52,7 @@ too_large()
 	echo 16777216 > "$CONFIG/large/size_mb" || return 1
 	refused bash -c "echo 1 > $CONFIG/large/power" || return 1
 	rmdir "$CONFIG/large"
-	dmesg_since | grep -q 'do not fit into the .* choose a smaller size_mb'
+	[[ $(pn_said 'do not fit into the .* choose a smaller size_mb') -gt 0 ]]
 }
 
 bounds_kept()

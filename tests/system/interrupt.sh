@@ -32,8 +32,9 @@ check 'a second signal does not cut the first one short' test -e "$TMP/finished"
 setsid "$CORELANE_TOP/scripts/bench.sh" --no-setup --cores 1 --repeats 1 --rows ordinary \
 	--out "$TMP/out" > "$TMP/log" 2>&1 &
 bench=$!
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 3000; i++)); do
 	grep -q 'LAB up' "$TMP/out.partial/console.log" 2> /dev/null && break
+	kill -0 "$bench" 2> /dev/null || break
 	sleep 0.2
 done
 check 'the guest came up' grep -q 'LAB up' "$TMP/out.partial/console.log"

@@ -41,11 +41,15 @@ in_order()
 
 interrupted()
 {
-	local pid status=0
+	local pid i caught=0 status=0
 
 	"$CALIBRATE" --silent --output "$TMP/cut" 2> /dev/null &
 	pid=$!
-	sleep 0.3
+	# until it catches SIGTERM
+	for ((i = 0; i < 300 && !(0x$caught & 1 << 14); i++)); do
+		sleep 0.1
+		caught=$(awk '/^SigCgt/ { print $2 }' "/proc/$pid/status")
+	done
 	kill -TERM "$pid"
 	wait "$pid" || status=$?
 	[[ $status == 130 && -z $(compgen -G "$TMP/cut*") ]]
