@@ -32,7 +32,7 @@ static int io(u8 opcode, u8 shift, u32 cdw10, u32 cdw12, u32 len)
 static bool drivers_own(void)
 {
 	static const u8 own[] = { 0x00, 0x01, 0x04, 0x05, 0x0c, 0x0d, 0x15,
-				  0x7c, 0x7f, 0x80 };
+				  0x45, 0x7c, 0x7f, 0x80 };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(own); i++)
@@ -87,9 +87,20 @@ static bool read_length(void)
 	       io(0x02, 12, 0, 0xffff, MAX) == -EINVAL;
 }
 
+static bool list_length(void)
+{
+	/* 16 ranges to copy: of 32 bytes, of 40; identifiers, and nothing */
+	return !io(0x19, 9, 0, 15, 512) && io(0x19, 9, 0, 15, 511) == -EINVAL &&
+	       !io(0x19, 9, 0, 1 << 8 | 15, 640) &&
+	       io(0x19, 9, 0, 1 << 8 | 15, 639) == -EINVAL &&
+	       !io(0x1d, 9, 0xffffu << 16 | 1, 0, MAX / 8) &&
+	       io(0x1d, 9, 0xffffu << 16 | 1, 0, 4096) == -EINVAL &&
+	       !io(0x1d, 9, 0, 0, 0);
+}
+
 int main(void)
 {
-	ktap_plan(10);
+	ktap_plan(11);
 	ktap_ok(drivers_own(), "what is the driver's is refused");
 	ktap_ok(!admin(0x06, 1, 0, 4096) && admin(0x06, 1, 0, 4095) == -EINVAL,
 		"Identify wants its page");
@@ -101,6 +112,7 @@ int main(void)
 	ktap_ok(admin(0x82, 0, ~0u, 4096) == -EINVAL, "security wants what it says");
 	ktap_ok(rare_length(), "so do directives, LBA status and I/O management");
 	ktap_ok(read_length(), "reads and writes want their blocks");
+	ktap_ok(list_length(), "copies and handles want their lists");
 	ktap_ok(!io(0x09, 9, 255, 4, 4096) && io(0x09, 9, 255, 4, 4080) == -EINVAL,
 		"discard wants its ranges");
 	ktap_ok(!admin(0x0a, 7, 0, 0) && admin(0x0a, 7, 0, MAX + 1) == -EINVAL,

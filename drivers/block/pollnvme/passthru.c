@@ -12,8 +12,11 @@
 #include <linux/types.h>
 #include "passthru.h"
 
-/* NVMe 2.0, 7.3: not in every kernel's header. */
+/* NVMe 2.1, base 5 and 7, NVM command set 3: not in every kernel's header. */
+#define POLLNVME_ADMIN_CDQ	0x45
 #define POLLNVME_IO_MGMT_RECV	0x12
+#define POLLNVME_IO_COPY	0x19
+#define POLLNVME_IO_MGMT_SEND	0x1d
 
 /*
  * Queues, events and doorbells are the driver's own, and a namespace does not
@@ -34,9 +37,11 @@ static bool pollnvme_refused(const struct pollnvme_ask_cmd *ask)
 	case nvme_admin_ns_mgmt:
 	case nvme_admin_ns_attach:
 	case nvme_fabrics_command:
+	/* Memory lent for good would have to be ours. */
+	case POLLNVME_ADMIN_CDQ:
 		return true;
 	case nvme_admin_set_features:
-		/* Memory lent for good would have to be ours. */
+		/* So would this. */
 		return (ask->cdw10 & 0xff) == NVME_FEAT_HOST_MEM_BUF;
 	default:
 		return false;
@@ -64,6 +69,12 @@ static u64 pollnvme_admin_bytes(const struct pollnvme_ask_cmd *ask)
 	}
 }
 
+/* Ranges of 32 bytes in the even descriptor formats, of 40 in the odd ones. */
+static u64 pollnvme_copy_bytes(u32 cdw12)
+{
+	return ((u64)(cdw12 & 0xff) + 1) * (cdw12 & 1 << 8 ? 40 : 32);
+}
+
 static u64 pollnvme_io_bytes(const struct pollnvme_ask_cmd *ask)
 {
 	switch (ask->opcode) {
@@ -77,6 +88,11 @@ static u64 pollnvme_io_bytes(const struct pollnvme_ask_cmd *ask)
 		return ((u64)ask->cdw10 + 1) * 4;
 	case POLLNVME_IO_MGMT_RECV:
 		return ((u64)ask->cdw11 + 1) * 4;
+	case POLLNVME_IO_COPY:
+		return pollnvme_copy_bytes(ask->cdw12);
+	case POLLNVME_IO_MGMT_SEND:
+		/* Identifiers of reclaim unit handles, where it has any. */
+		return ask->cdw10 & 0xff ? ((u64)(ask->cdw10 >> 16) + 1) * 2 : 0;
 	default:
 		return 0;
 	}
