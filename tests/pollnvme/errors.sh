@@ -57,6 +57,32 @@ media_error()
 	counted errors 1 1 refused read_block && fault_used_up && works_again
 }
 
+large_read()
+{
+	timeout 120 dd if="/dev/$disk" of=/dev/null bs=1M count=1 iflag=direct 2> /dev/null
+}
+
+large_write()
+{
+	timeout 120 dd if=/dev/zero of="/dev/$disk" bs=1M count=1 oflag=direct 2> /dev/null
+}
+
+# One of the 16 commands that an I/O is split into fails; all others succeed.
+error_in_part()
+{
+	local limit=/sys/block/$disk/queue/max_sectors_kb large old
+
+	old=$(cat "$limit")
+	echo 64 > "$limit"
+	for large in large_read large_write; do
+		fault status 0x281 1
+		counted errors 1 1 refused $large && fault_used_up || return 1
+	done
+	counted errors 0 0 large_read || return 1
+	echo "$old" > "$limit"
+	works_again
+}
+
 # Whatever 15 bits the controller puts there, it is an error and no more.
 odd_statuses()
 {
@@ -133,7 +159,7 @@ refuses_nonsense()
 }
 
 ktap_print_header
-ktap_set_plan 24
+ktap_set_plan 26
 dmesg_mark
 pn_load
 disk=$(pn_ram errors size_mb=16)
@@ -142,6 +168,7 @@ check "orders that make no sense are refused" refuses_nonsense
 for mode in sync async; do
 	echo $mode > "/sys/block/$disk/pollnvme/mode"
 	check "$mode: a media error fails one read" media_error
+	check "$mode: one in a part of a large I/O fails all of it" error_in_part
 	check "$mode: odd statuses are errors" odd_statuses
 	check "$mode: a passing error is retried" passing_error
 	check "$mode: one that lasts fails the read" lasting_error

@@ -181,7 +181,9 @@ void pollnvme_end(struct bio *bio, blk_status_t status)
 		bio_wouldblock_error(bio);
 		return;
 	}
-	bio->bi_status = status;
+	/* Success says nothing of what is chained to it, and may have failed. */
+	if (unlikely(status))
+		bio->bi_status = status;
 	bio_endio(bio);
 }
 
