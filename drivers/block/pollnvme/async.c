@@ -188,9 +188,13 @@ void pollnvme_async(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd,
 		cmd->acct_start = bio_start_io_acct(bio);
 	status = pollnvme_submit(ns, cmd, nowait);
 	if (unlikely(status)) {
+		pollnvme_unaccount(cmd);
+		if (status == BLK_STS_AGAIN && !nowait) {
+			pollnvme_retry(ns, bio);
+			return;
+		}
 		if (status != BLK_STS_AGAIN)
 			pollnvme_count(ns->stats, POLLNVME_ERRORS);
-		pollnvme_unaccount(cmd);
 		pollnvme_end(bio, status);
 		return;
 	}

@@ -50,7 +50,8 @@ static void pollnvme_wait_slot(struct pollnvme_ns *ns, struct pollnvme_qp *qp,
  *
  * Call pollnvme_submit() or, for a bio that is polled for, pollnvme_submit_polled().
  *
- * Return: as pollnvme_submit() does.
+ * Return: as pollnvme_submit() does; BLK_STS_AGAIN, whatever @nowait, for a command
+ * that an interrupt was to end, after a reset that left no pair with one.
  *
  * Context: process; may sleep.
  */
@@ -79,6 +80,9 @@ blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
 			/* Bounded: a reset ends, alive or dead. */
 			wait_event(ctrl->wait, READ_ONCE(ctrl->ready));
 			cond_resched();
+			/* No pair with interrupts came back to send it to. */
+			if (cmd->end && !pollnvme_has_irqs(ctrl))
+				return BLK_STS_AGAIN;
 			break;
 		case -ENOMEM:
 			if (nowait)
