@@ -221,6 +221,32 @@ static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
 }
 
 /*
+ * Copies a polled command that has not ended, and tells whether it was aborted
+ * before. One that has may be sent again at any moment, and be written to.
+ */
+static bool pollnvme_mq_late(struct pollnvme_mq_polled *polled,
+			     struct pollnvme_mq_rq *own,
+			     struct pollnvme_cmd *late, bool *aborted)
+{
+	struct pollnvme_mq_rq *other;
+	bool found = false;
+
+	spin_lock(&polled->lock);
+	list_for_each_entry(other, &polled->flying, node) {
+		/* Acquire: pairs with the release in pollnvme_qp_end(). */
+		if (other != own || smp_load_acquire(&own->cmd.done))
+			continue;
+		found = true;
+		*late = own->cmd;
+		*aborted = own->aborted;
+		own->aborted = true;
+		break;
+	}
+	spin_unlock(&polled->lock);
+	return found;
+}
+
+/*
  * The watch looks after what has interrupts. A polled command whose poller
  * went away is polled for here; one that does not end is aborted, then the
  * controller is reset.
@@ -228,21 +254,25 @@ static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
 static enum blk_eh_timer_return pollnvme_mq_timeout(struct request *rq)
 {
 	struct pollnvme_mq_rq *own = blk_mq_rq_to_pdu(rq);
+	struct pollnvme_mq_polled *polled = pollnvme_mq_polled(rq->mq_hctx);
 	struct pollnvme_ns *ns = pollnvme_mq_ns(rq);
+	struct pollnvme_cmd late;
+	bool aborted;
 
-	if (!pollnvme_mq_polled(rq->mq_hctx))
+	if (!polled)
 		return BLK_EH_RESET_TIMER;
 	pollnvme_mq_poll(rq->mq_hctx, NULL);
-	/* It ended, here or meanwhile; maybe it is to be sent again. */
+	/* It ended, here or meanwhile; maybe it is to be sent again, or was. */
 	if (blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT)
 		return BLK_EH_DONE;
-	if (own->aborted) {
-		pollnvme_ctrl_expired(ns->ctrl, own->cmd.gen);
+	if (!pollnvme_mq_late(polled, own, &late, &aborted))
+		return BLK_EH_RESET_TIMER;
+	if (aborted) {
+		pollnvme_ctrl_expired(ns->ctrl, late.gen);
 		return BLK_EH_RESET_TIMER;
 	}
 	pollnvme_count(ns->stats, POLLNVME_TIMEOUTS);
-	own->aborted = true;
-	pollnvme_abort(ns->ctrl, &own->cmd);
+	pollnvme_abort(ns->ctrl, &late);
 	return BLK_EH_RESET_TIMER;
 }
 
