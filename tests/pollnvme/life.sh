@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-need_cmd fio
+need_cmd fio python3
 trap pn_cleanup EXIT
 
 load_on()
@@ -66,8 +66,49 @@ unbind_under_load()
 	[[ ! -e /sys/block/$2 ]]
 }
 
+# impatient DISK: a user's Flush again and again, each with 1 ms until it is aborted
+# and 1 ms more until a reset is asked for; until there is no controller any more
+impatient()
+{
+	python3 -c '
+import errno, fcntl, os, struct, sys
+NVME_IOCTL_IO_CMD = 0xC0484E43
+flush = struct.pack("=BBHIIIQQII6III", 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0)
+disk = os.open(sys.argv[1], os.O_RDONLY)
+print("ready", flush=True)
+while True:
+    try:
+        fcntl.ioctl(disk, NVME_IOCTL_IO_CMD, bytearray(flush))
+    except OSError as e:
+        if e.errno not in (errno.EINTR, errno.EAGAIN, errno.EBUSY):
+            break' "/dev/$1"
+}
+
+ready() { [[ $(wc -l < /tmp/pn-users) == "$1" ]]; }
+
+# No completion comes, and users ask for resets while the controller goes.
+goes_while_reset()
+{
+	local turn i disk users
+
+	for ((turn = 0; turn < 10; turn++)); do
+		pn_ram_on life
+		echo 'lost 0 1000000' > "$CONFIG/life/fault"
+		users=()
+		: > /tmp/pn-users
+		for ((i = 0; i < 4; i++)); do
+			impatient "$disk" >> /tmp/pn-users &
+			users+=($!)
+		done
+		within 60 ready 4 || return 1
+		sleep "0.$((turn % 5))"
+		echo 0 > "$CONFIG/life/power" || return 1
+		wait "${users[@]}"
+	done
+}
+
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 9
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -77,6 +118,7 @@ check "rmmod is refused while a software controller exists" refused rmmod pollnv
 check "ram: resets under load lose nothing" resets_under_load "$ram"
 check "ram: an unanswered command is aborted, the next one works" aborts_unanswered "$ram"
 check "ram: power off under load" power_off_under_load "$ram"
+check "ram: power off while users ask for resets" goes_while_reset
 if [[ ${#controllers[@]} -gt 0 ]]; then
 	pn_bind "${controllers[0]}"
 	disk=$(pn_pci_disk "${controllers[0]}")

@@ -20,10 +20,15 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 		   u32 *result)
 {
 	struct pollnvme_cmd cmd = { .c = *c };
-	ktime_t end;
+	ktime_t end = ktime_add_ms(ktime_get(), POLLNVME_ADMIN_TIMEOUT_MS);
 	int err;
 
-	err = pollnvme_qp_submit(ctrl->admin, &cmd);
+	/* Users' commands may have all slots. */
+	while ((err = pollnvme_qp_submit(ctrl->admin, &cmd)) == -EBUSY &&
+	       ktime_before(ktime_get(), end)) {
+		pollnvme_qp_poll(ctrl->admin);
+		usleep_range(20, 100);
+	}
 	if (err)
 		return err;
 	end = ktime_add_ms(ktime_get(), POLLNVME_ADMIN_TIMEOUT_MS);

@@ -127,9 +127,10 @@ static int pollnvme_identify_ctrl(struct pollnvme_ctrl *ctrl)
 	ctrl->oncs = le16_to_cpu(id->oncs);
 	ctrl->oaes = le32_to_cpu(id->oaes);
 	ctrl->vwc = id->vwc & NVME_CTRL_VWC_PRESENT;
-	ctrl->max_bytes = POLLNVME_MAX_BYTES;
+	/* After a reset no more than before: the pairs' PRP lists are as long. */
 	if (id->mdts && id->mdts < 8)
-		ctrl->max_bytes = POLLNVME_PAGE_SIZE << id->mdts;
+		ctrl->max_bytes = min_t(u32, ctrl->max_bytes,
+					POLLNVME_PAGE_SIZE << id->mdts);
 	/* A bounce buffer takes no more than so much at once. */
 	if (ctrl->dma_dev)
 		ctrl->max_bytes = min_t(size_t, ctrl->max_bytes,
@@ -647,13 +648,16 @@ void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone)
 	pollnvme_ns_remove_all(ctrl);
 	mutex_unlock(&ctrl->scan_lock);
 	cancel_delayed_work_sync(&ctrl->watch);
-	cancel_work_sync(&ctrl->reset_work);
 	/* Waits for attributes being written, and so for a scan of theirs. */
 	pollnvme_chardev_remove(ctrl);
 	pollnvme_mq_teardown(ctrl->mq);
 	pollnvme_set_state(ctrl, POLLNVME_DEAD);
+	/* A command of a user's that is not answered asks for a reset until here... */
+	cancel_work_sync(&ctrl->reset_work);
 	pollnvme_quiesce(ctrl, !gone);
 	pollnvme_chardev_gone(ctrl);
+	/* ...and may have queued the work since, for nothing. */
+	cancel_work_sync(&ctrl->reset_work);
 	pollnvme_free_queues(ctrl);
 }
 

@@ -111,14 +111,18 @@ static int pollnvme_data_copy(const struct pollnvme_data *data,
 	return 0;
 }
 
-/* Sends an admin command; waits for a slot and for the end of a reset. */
+/* Sends an admin command; waits for a slot and for the end of a reset, which wants
+ * the slots itself.
+ */
 static int pollnvme_submit_admin(struct pollnvme_ctrl *ctrl,
 				 struct pollnvme_cmd *cmd)
 {
 	int err;
 
 	for (;;) {
-		err = pollnvme_qp_submit(ctrl->admin, cmd);
+		err = -ESHUTDOWN;
+		if (READ_ONCE(ctrl->ready))
+			err = pollnvme_qp_submit(ctrl->admin, cmd);
 		if (err == -EBUSY) {
 			usleep_range(100, 1000);
 		} else if (err == -ESHUTDOWN) {
