@@ -104,10 +104,31 @@ checksums()
 	[[ $out == "ok=10 bad=0"* && $REPLY == "100000 bytes" ]] && no_bad_checksum
 }
 
+# Another host has the address: a client here is tracked both ways.
+elsewhere()
+{
+	local out invalid status=0
+
+	: > /tmp/pc-other
+	pc_cli percore_peer serve "$PC_CLIENT" 80 > /tmp/pc-other &
+	OTHER=$!
+	pc_ready /tmp/pc-other "$OTHER"
+	pc_srv corelane nat add "${PC_SERVICE/$PC_VIP/$PC_CLIENT}" --cpus 0-3 \
+		--ports 9000+16 || return 1
+	pc_track established || return 1
+	out=$(pc_srv percore_peer conns "$PC_CLIENT" 80 5) || status=1
+	invalid=$(pc_tracked invalid)
+	ktap_print_msg "$out, invalid $invalid"
+	pc_srv nft delete table inet pc
+	pc_srv corelane nat del "${PC_SERVICE/$PC_VIP/$PC_CLIENT}"
+	kill "$OTHER" && wait "$OTHER" 2> /dev/null || true
+	[[ $status == 0 && $out == "ok=5 bad=0 80=5" && $invalid == 0 ]]
+}
+
 pc_setup
 need_cmd ethtool ss nft
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 15 : 12))
+ktap_set_plan $((PC_FAMILY == 4 ? 16 : 13))
 dmesg_mark
 pc_serve "${PC_PORTS[@]}"
 pc_add || die "the service is not accepted"
@@ -117,6 +138,7 @@ check "a client that changes CPU keeps its connection" moving_client
 check "a flow that packet steering moves keeps its connection" moving_rps
 check "TIME_WAIT on one lane, a new connection from another CPU" time_wait
 check "a client on the server itself" loopback
+check "a client of another host that has the address" elsewhere
 # Over IPv6 wire.sh does it, without waiting for a timeout.
 [[ $PC_FAMILY == 6 ]] || check "a private port is closed and counted" private_port
 [[ $PC_FAMILY == 6 ]] || check "nor can fragments reach it" tiny_fragments

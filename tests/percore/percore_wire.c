@@ -622,6 +622,19 @@ static void c_extension(void)
 	syn_behind(whole, 8, IPPROTO_FRAGMENT, 0, 5025);
 }
 
+/* Behind an authentication header, which nobody here can check. */
+static void c_authenticated(void)
+{
+	static const uint8_t header[24] = { 0, 4 };
+	const struct how how = {
+		.ext = header, .extlen = sizeof(header), .first = IPPROTO_AH,
+	};
+	struct flow f = { 5140, PUBLIC, 1, 1000, 0 };
+
+	send_how(&f, SYN, NULL, 0, &how);
+	expect_silence(&f);
+}
+
 /* A private port is closed, behind headers and in fragments too; so is a public
  * one to a packet that has another hop before it.
  */
@@ -925,6 +938,7 @@ static const struct {
 	{ "plain", c_plain },
 	{ "fragments", c_fragments },
 	{ "extension", c_extension },
+	{ "authenticated", c_authenticated },
 	{ "private", c_private },
 	{ "checksum", c_checksum },
 	{ "gso", c_gso },

@@ -20,7 +20,8 @@
  * Context: any.
  * Return: false when there is none: it is in another fragment, or cut off, or
  * encrypted, or a routing header says that the packet's destination is not its
- * last.
+ * last. Nor is what an authentication header covers to be looked into, but where
+ * it is quoted: checked and without the header it comes again.
  */
 bool percore_find6(const struct sk_buff *skb, unsigned int off,
 		   struct percore_where *where)
@@ -51,6 +52,8 @@ bool percore_find6(const struct sk_buff *skb, unsigned int off,
 			where->fragment = true;
 			len = sizeof(*hp);
 		} else if (next == NEXTHDR_AUTH) {
+			if (!off)
+				return false;
 			len = ipv6_authlen((const struct ipv6_opt_hdr *)hp);
 		} else if (next == NEXTHDR_ROUTING &&
 			   ((const struct ipv6_rt_hdr *)hp)->segments_left) {

@@ -109,7 +109,8 @@ struct sock *percore_flow_find(struct net *net,
  * @sk: listener
  *
  * As one that a BPF program assigned at ingress does: not counted, alive under
- * RCU, dropped by sock_pfree().
+ * RCU, dropped by sock_pfree(). But a packet that IPsec has unwrapped waits for a
+ * work until it is delivered: its listener is counted.
  *
  * Context: softirq, RCU.
  */
@@ -118,8 +119,14 @@ void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
 	/* A listener that would need a reference is found again later. */
 	if (sk_is_refcounted(sk))
 		return;
+	if (skb_sec_path(skb)) {
+		if (!refcount_inc_not_zero(&sk->sk_refcnt))
+			return;
+		skb->destructor = sock_edemux;
+	} else {
+		skb->destructor = sock_pfree;
+	}
 	skb->sk = sk;
-	skb->destructor = sock_pfree;
 }
 
 /* Is a listener one for method front? One that can be reached from outside, or is

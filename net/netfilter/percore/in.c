@@ -93,11 +93,6 @@ static unsigned int percore_in(struct sk_buff *skb,
 	/* Method steer rewrites nothing: connection tracking may follow it. */
 	if (method == PERCORE_METHOD_NAT)
 		percore_untrack(skb);
-	/* A VRF runs this hook again with itself as the device, to which its
-	 * sockets are bound.
-	 */
-	if (netif_is_l3_slave(state->in))
-		return NF_ACCEPT;
 	if (slot->lane != PERCORE_PUBLIC) {
 		/* Nobody listens there: the lanes' listeners are inside. */
 		if (method == PERCORE_METHOD_FRONT)
@@ -105,6 +100,11 @@ static unsigned int percore_in(struct sk_buff *skb,
 		percore_count(svc, PERCORE_STAT_DROPPED_DIRECT);
 		return NF_DROP;
 	}
+	/* A VRF runs this hook again with itself as the device, to which its
+	 * sockets are bound.
+	 */
+	if (netif_is_l3_slave(state->in))
+		return NF_ACCEPT;
 	if (slot->svc->proto == IPPROTO_UDP)
 		return percore_udp_in(skb, slot->svc, state->net, thoff);
 	/* The stack drops it and counts it; do not lead it anywhere. */

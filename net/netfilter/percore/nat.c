@@ -202,6 +202,14 @@ static bool percore_is_nat(const struct percore_slot *slot)
 	       percore_rewrites(slot->svc);
 }
 
+/* The address is this host's, and not another one's that has the same service. */
+static bool percore_stays_here(const struct sk_buff *skb)
+{
+	const struct net_device *dev = skb_dst(skb)->dev;
+
+	return dev->flags & IFF_LOOPBACK || netif_is_l3_master(dev);
+}
+
 /* A packet leaves whose source may be @from and whose destination @to. */
 static unsigned int percore_nat_out(struct sk_buff *skb,
 				    const struct percore_slot *from,
@@ -214,7 +222,8 @@ static unsigned int percore_nat_out(struct sk_buff *skb,
 		/* A client on this host: its answers will be untracked, so its
 		 * own packets must be.
 		 */
-		if (to && to->svc->method == PERCORE_METHOD_NAT)
+		if (to && to->svc->method == PERCORE_METHOD_NAT &&
+		    percore_stays_here(skb))
 			percore_untrack(skb);
 		return NF_ACCEPT;
 	}

@@ -74,7 +74,12 @@ static bool percore_is_free(struct net *net, const struct percore_service *svc,
 		sock_gen_put(sk);
 		return false;
 	}
+	/* A packet that comes back from a queue to user space comes in a process, and
+	 * softirqs take the locks of the tables.
+	 */
+	local_bh_disable();
 	inet_twsk_deschedule_put(inet_twsk(sk));
+	local_bh_enable();
 	return true;
 }
 
