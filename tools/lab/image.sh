@@ -7,7 +7,7 @@
 # Sourced after scripts/lib.sh.
 
 # Kernel modules the guest may want; what they depend on follows.
-IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink,packet,psample,sched,unix,9p}
+IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink,packet,psample,sched,unix,xfrm,9p}
 	kernel/drivers/net/{bonding,team,veth.ko,dummy.ko,tun.ko,macvlan.ko,ipvlan,nlmon.ko,ifb.ko,virtio_net.ko,net_failover.ko,vrf.ko,tap.ko}
 	kernel/drivers/net/ethernet/intel/{e1000,e1000e,igb,igbvf}
 	kernel/drivers/block/{null_blk,brd.ko,loop.ko,virtio_blk.ko} kernel/drivers/nvme
