@@ -119,7 +119,6 @@ removed_under_load()
 	load=$!
 	sleep 2
 	echo 1 > "/sys/bus/pci/devices/$1/remove" || return 1
-	kill "$load" 2> /dev/null || true
 	wait "$load" 2> /dev/null || true
 	[[ ! -e /sys/block/$2 ]] || return 1
 	echo 1 > /sys/bus/pci/rescan

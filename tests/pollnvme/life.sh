@@ -26,6 +26,13 @@ load_off()
 	wait "$LOAD" 2> /dev/null || true
 }
 
+# load_ends: its disk is gone, and so it ends; a signal that finds fio writing of the
+# errors would have it wait for itself
+load_ends()
+{
+	wait "$LOAD" 2> /dev/null || true
+}
+
 resets_under_load()
 {
 	local turn ctrl=/sys/class/pollnvme/${1%n1} before
@@ -54,7 +61,7 @@ power_off_under_load()
 {
 	load_on "$1"
 	echo 0 > "$CONFIG/life/power" || return 1
-	load_off
+	load_ends
 	[[ ! -e /sys/block/$1 ]]
 }
 
@@ -62,7 +69,7 @@ unbind_under_load()
 {
 	load_on "$2"
 	pn_unbind "$1" || return 1
-	load_off
+	load_ends
 	[[ ! -e /sys/block/$2 ]]
 }
 

@@ -156,7 +156,6 @@ gone_in_async()
 	load=$!
 	pn_wait_stat "$disk" reads $(($(pn_stat "$disk" reads) + 100)) || return 1
 	rmdir "$CONFIG/modes" || return 1
-	kill "$load" 2> /dev/null || true
 	wait "$load" 2> /dev/null || true
 	[[ ! -e /sys/block/$disk ]]
 }

@@ -201,7 +201,6 @@ removed_under_load()
 	load=$!
 	pn_wait_stat "$disk" reads $(($(pn_stat "$disk" reads) + 100)) || return 1
 	rmdir "$CONFIG/mq" || return 1
-	kill "$load" 2> /dev/null || true
 	wait "$load" 2> /dev/null || true
 	[[ ! -e /sys/block/$disk ]]
 }
