@@ -56,6 +56,7 @@ unequal()
 # build MODE POLICY QUEUES
 build()
 {
+	# shellcheck disable=SC2034  # topology.sh reads it
 	BT_QUEUES=$3
 	bt_up "$1" "$2" && one_receiver || return 1
 	[[ $2 != cpu-bound ]] || bt_bind || return 1

@@ -20,17 +20,17 @@ load_on()
 	pn_wait_stat "$1" reads $(($(pn_stat "$1" reads) + 10))
 }
 
-load_off()
-{
-	kill "$LOAD" 2> /dev/null || true
-	wait "$LOAD" 2> /dev/null || true
-}
-
-# load_ends: its disk is gone, and so it ends; a signal that finds fio writing of the
-# errors would have it wait for itself
+# load_ends: its disk is gone, and so it ends. No signal: once fio never ended, maybe
+# since that found it writing of the errors
 load_ends()
 {
 	wait "$LOAD" 2> /dev/null || true
+}
+
+load_off()
+{
+	kill "$LOAD" 2> /dev/null || true
+	load_ends
 }
 
 resets_under_load()
