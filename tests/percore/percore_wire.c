@@ -802,25 +802,52 @@ static void c_keepalive(void)
 	hang_up(&f);
 }
 
+/* A connection that the server ends, so that TIME_WAIT is left there. */
+static void rest(struct flow *f)
+{
+	handshake(f);
+	send_text(f, PSH | ACK, "close\n");
+	do
+		hear(f, "FIN");
+	while (!(got.flags & FIN));
+	f->ack = got.seq + 1;
+	send_how(f, FIN | ACK, NULL, 0, &usual);
+	expect(f, ACK, "the last ACK");
+}
+
 /* A port in TIME_WAIT begins anew, its SYN on another CPU. */
 static void c_time_wait(void)
 {
 	struct flow f = { 5090, PUBLIC, 0, 1000, 0 };
 
-	handshake(&f);
-	send_text(&f, PSH | ACK, "close\n");
-	do
-		hear(&f, "FIN");
-	while (!(got.flags & FIN));
-	f.ack = got.seq + 1;
-	send_how(&f, FIN | ACK, NULL, 0, &usual);
-	expect(&f, ACK, "the last ACK");
+	rest(&f);
 	f.cpu = 2;
 	f.seq += 100000;
 	f.ack = 0;
 	handshake(&f);
 	ask(&f);
 	hang_up(&f);
+}
+
+static void c_rest(void)
+{
+	struct flow f = { 5140, PUBLIC, 0, 1000, 0 };
+
+	rest(&f);
+}
+
+/* The same port once nobody listens: what is in TIME_WAIT answers, and stays. */
+static void c_closed_rest(void)
+{
+	struct flow f = { 5140, PUBLIC, 2, 101000, 0 };
+
+	for (int i = 0; i < 2; i++) {
+		send_how(&f, SYN, NULL, 0, &usual);
+		hear(&f, "ACK");
+		if (got.flags != ACK)
+			wrong("flags %#x in place of ACK", got.flags);
+		f.seq += 1000;
+	}
 }
 
 /* A client's reset ends the connection; what comes behind is reset. But if the
@@ -948,6 +975,8 @@ static const struct {
 	{ "time-wait", c_time_wait },
 	{ "reset", c_reset },
 	{ "closed", c_closed },
+	{ "rest", c_rest },
+	{ "closed-rest", c_closed_rest },
 	{ "fast-open", c_fast_open },
 	{ "cookies", c_cookies },
 	{ "cookies-insist", c_cookies_insist },

@@ -100,6 +100,14 @@ closed()
 	wire closed
 }
 
+# No room is made where there is nobody to have it.
+closed_rest()
+{
+	wire rest || return 1
+	pc_serve_stop
+	wire closed-rest
+}
+
 counted() { pc_packets counter inet rules "$1"; }
 
 # Rules before and behind: where each sees which port.
@@ -171,7 +179,7 @@ need_cmd percore_wire nft
 modprobe tun || skip "no tun here"
 tun
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 42 : 48))
+ktap_set_plan $((PC_FAMILY == 4 ? 44 : 50))
 dmesg_mark
 # Fast Open for all listeners
 pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027
@@ -194,6 +202,8 @@ for PC_METHOD in front nat steer; do
 	fi
 	# after the rules of connection tracking's, which sees it as any other's
 	[[ $PC_FAMILY == 4 ]] || check "$PC_METHOD: an authentication header" authenticated
+	# A front is a listener, and the stack makes room for it.
+	[[ $PC_METHOD == front ]] || check "$PC_METHOD: TIME_WAIT where nobody listens" closed_rest
 	check "$PC_METHOD: nobody listens" closed
 	pc_del || die "the service cannot be deleted"
 done

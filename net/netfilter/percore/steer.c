@@ -57,11 +57,12 @@ static bool percore_makes_room(const struct sock *sk, const struct tcphdr *th)
 }
 
 /* Is the port pair free for a new connection? If not, the socket that has it
- * answers. The stack would clear a TIME_WAIT away in favour of a listener on
- * the same port, of which there is none.
+ * answers. *tw: the connection in TIME_WAIT that would have to make room, with a
+ * reference.
  */
 static bool percore_is_free(struct net *net, const struct percore_service *svc,
-			    struct sk_buff *skb, unsigned int thoff)
+			    struct sk_buff *skb, unsigned int thoff,
+			    struct inet_timewait_sock **tw)
 {
 	struct percore_tuple tuple;
 	struct sock *sk;
@@ -74,25 +75,42 @@ static bool percore_is_free(struct net *net, const struct percore_service *svc,
 		sock_gen_put(sk);
 		return false;
 	}
+	*tw = inet_twsk(sk);
+	return true;
+}
+
+/* The stack would clear a TIME_WAIT away in favour of a listener on the same
+ * port, of which there is none; so it is done here, where somebody listens. Where
+ * nobody does it stays, and answers as it must.
+ */
+static void percore_make_room(struct inet_timewait_sock *tw, bool listens)
+{
+	if (!listens) {
+		inet_twsk_put(tw);
+		return;
+	}
 	/* A packet that comes back from a queue to user space comes in a process, and
 	 * softirqs take the locks of the tables.
 	 */
 	local_bh_disable();
-	inet_twsk_deschedule_put(inet_twsk(sk));
+	inet_twsk_deschedule_put(tw);
 	local_bh_enable();
-	return true;
 }
 
 static void percore_steer_first(struct net *net,
 				const struct percore_service *svc,
 				struct sk_buff *skb, unsigned int thoff)
 {
-	if (!percore_is_free(net, svc, skb, thoff))
+	struct inet_timewait_sock *tw = NULL;
+
+	if (!percore_is_free(net, svc, skb, thoff, &tw))
 		return;
 	percore_count(svc, PERCORE_STAT_NEW);
 	percore_flow_steer(net, svc, skb, thoff, percore_own_lane(svc), true);
 	if (skb->sk)
 		percore_note_cookies(net, skb->sk);
+	if (unlikely(tw))
+		percore_make_room(tw, skb->sk);
 }
 
 /* An acknowledgment, while cookies may be under way. */
