@@ -3,7 +3,8 @@
 #
 # The system sleeps and wakes up under load, in every mode. What was written is
 # verified all the while. It sleeps as far as the kernel's own test of it goes,
-# /sys/power/pm_test: tasks are frozen, devices lose power, CPUs go.
+# /sys/power/pm_test: tasks are frozen, devices lose power, CPUs go; and in
+# earnest, until the clock wakes it.
 #
 # The guest's results must wait in memory (corelane.results=late): virtio-9p
 # does not wake up.
@@ -18,6 +19,7 @@ need_cmd fio
 
 MODES=(sync async hybrid mq)
 DELAY=/sys/module/suspend/parameters/pm_test_delay
+ALARM=/sys/class/rtc/rtc0/wakealarm
 
 sleep_back()
 {
@@ -46,6 +48,31 @@ sleeps()
 	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + $1)) ]]
 }
 
+# Nothing but memory has power; the firmware wakes the system. The alarm must not
+# ring before it sleeps.
+sleeps_deep()
+{
+	local before
+
+	before=$(pn_said "${disk%n1}: reset done")
+	echo deep > /sys/power/mem_sleep && echo 0 > $ALARM && echo +15 > $ALARM || return 1
+	sleep_as mem none && pn_more_done "$disk" 5 || return 1
+	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + 1)) ]] &&
+		[[ $(pn_said 'Waking up from system sleep state S3') -gt 0 ]]
+}
+
+can_sleep_deep() { grep -q deep /sys/power/mem_sleep 2> /dev/null && [[ -w $ALARM ]]; }
+
+# check_pci MODE WHAT COMMAND...: under load in this mode. In mode sync frozen tasks have
+# nothing under way, which QEMU 7 survives.
+check_pci()
+{
+	local how=(pn_check_reset pci)
+
+	[[ $1 != sync ]] || how=(check)
+	"${how[@]}" "pci: $1: $2" pn_under_load "$disk" "$1" "${@:3}"
+}
+
 # What was written before is there after, and so is the bus's way back from an
 # error: sleep uses up what the kernel saved of the controller.
 error_after_sleep()
@@ -58,7 +85,7 @@ error_after_sleep()
 }
 
 ktap_print_header
-ktap_set_plan 11
+ktap_set_plan 13
 dmesg_mark
 pn_load
 # It waits so many seconds before it wakes up.
@@ -73,11 +100,15 @@ if [[ ${#controllers[@]} -gt 0 ]]; then
 	pn_bind "${controllers[0]}"
 	disk=$(pn_pci_disk "${controllers[0]}")
 	pn_wait_disk "$disk"
-	# Frozen tasks have nothing under way in this mode, which QEMU 7 survives.
-	check "pci: sync: the system sleeps" pn_under_load "$disk" sync sleeps 3
-	for mode in "${MODES[@]:1}"; do
-		pn_check_reset pci "pci: $mode: the system sleeps" \
-			pn_under_load "$disk" "$mode" sleeps 3
+	for mode in "${MODES[@]}"; do
+		check_pci "$mode" 'the system sleeps' sleeps 3
+	done
+	for mode in sync async; do
+		if can_sleep_deep; then
+			check_pci "$mode" 'suspend to RAM' sleeps_deep
+		else
+			ktap_test_skip "pci: $mode: suspend to RAM: not on this machine"
+		fi
 	done
 	port=$(pn_port "${controllers[0]}")
 	if [[ -n $port ]] && modprobe aer_inject; then
@@ -86,7 +117,7 @@ if [[ ${#controllers[@]} -gt 0 ]]; then
 		ktap_test_skip "pci: a fatal bus error after sleep: no port, or no aer_inject"
 	fi
 else
-	for name in "${MODES[@]}" error; do
+	for name in "${MODES[@]}" sync-deep async-deep error; do
 		ktap_test_skip "pci: $name: no controller"
 	done
 fi
