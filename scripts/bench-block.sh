@@ -113,8 +113,8 @@ check_options()
 check_options
 
 out=${out:-$CORELANE_TOP/results/block-$(date +%Y%m%d-%H%M%S)}
-[[ -n $results || ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
-partial=$out.partial lab=''
+[[ -n $results ]] || claim_results
+partial=$out.partial lab='' measured=no
 finish()
 {
 	local status=$?
@@ -122,7 +122,11 @@ finish()
 	trap - EXIT
 	trap '' INT TERM HUP
 	[[ -z $lab ]] || { kill "$lab" 2> /dev/null || true; wait "$lab" 2> /dev/null || true; }
-	[[ -n $results ]] || rm -rf "$partial"
+	if [[ $measured == yes ]]; then
+		say "bench-block.sh: what was measured is in $partial"
+	elif [[ -z $results ]]; then
+		rm -rf "$partial"
+	fi
 	exit "$status"
 }
 trap finish EXIT
@@ -210,6 +214,7 @@ run()
 	done
 	dirs=("$partial"/*/results.json)
 	[[ -s ${dirs[0]} ]] || usage_error "no experiment has one of the rows $rows"
+	measured=yes
 	dirs=("${dirs[@]%/results.json}")
 	mkdir -p "$out/profiles"
 	jq -s add "${dirs[@]/%//results.json}" > "$out/results.json"
@@ -218,6 +223,8 @@ run()
 		mkdir -p "$out/profiles/${name##*/}"
 		mv "$name"/{functions,lines}-*.csv "$name"/{windows,block}.jsonl "$name"/{console,dmesg}.log "$out/profiles/${name##*/}/"
 	done
+	# All that is to be kept has moved.
+	measured=no
 }
 
 # All that takes long is read before it begins: the file may change meanwhile.

@@ -37,7 +37,7 @@ run_parts()
 		out=$2
 	else
 		out=${out:-$CORELANE_TOP/results/$1-$(date +%Y%m%d-%H%M%S)}
-		[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
+		claim_results
 		measure
 	fi
 	work=$(mktemp -d)

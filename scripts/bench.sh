@@ -65,7 +65,8 @@ ways to give each core a listener, and of reading blocks: see "bench.sh bonding
   -h, --help       this text
 
 Results: results.json and results.csv (every sample), facts.json (what it ran
-on and with), table.txt, connections.svg.  Ctrl-C leaves nothing behind.
+on and with), table.txt, connections.svg.  Ctrl-C while it measures leaves
+nothing behind.
 EOF
 }
 
@@ -135,25 +136,38 @@ set_defaults
 check_options
 
 out=${out:-$CORELANE_TOP/results/$(date +%Y%m%d-%H%M%S)}
-[[ ! -e $out/results.json ]] || die "$out already holds results" "name another folder with --out"
+claim_results
 partial=$out.partial
+measured=no
 labs=()
+
+# Of what was not measured to its end keep only a log: it helps nobody.
+discard()
+{
+	local log
+
+	for log in "$partial"/job*/console.log; do
+		[[ -s $log ]] || continue
+		cp "$log" "${TMPDIR:-/tmp}/corelane-console.log"
+		say "bench.sh: stopped; the guest's console log is ${TMPDIR:-/tmp}/corelane-console.log"
+		break
+	done
+	rm -rf "$partial"
+}
+
 finish()
 {
-	local status=$? log
+	local status=$?
 
 	trap - EXIT
 	trap '' INT TERM HUP
 	if [[ $status != 0 ]]; then
 		progress_clear
-		for log in "$partial"/job*/console.log; do
-			[[ -s $log ]] || continue
-			# Keep only the log: a half-written result helps nobody.
-			cp "$log" "${TMPDIR:-/tmp}/corelane-console.log"
-			say "bench.sh: stopped; the guest's console log is ${TMPDIR:-/tmp}/corelane-console.log"
-			break
-		done
-		rm -rf "$partial"
+		if [[ $measured == yes ]]; then
+			say "bench.sh: what was measured is in $partial"
+		else
+			discard
+		fi
 	fi
 	exit "$status"
 }
@@ -346,9 +360,10 @@ main()
 	progress_clear
 	list_points
 	measure
+	measured=yes
 	COMMAND_LINE=$command_line SIM_OPTIONS=$NIC_OPTIONS${sim:+,$sim} "$CORELANE_TOP/scripts/report.sh" --collect "$partial"
-	mkdir -p "${out%/*}"
-	mv "$partial" "$out"
+	mv -T "$partial" "$out"
+	partial=$out
 	cat "$out/table.txt"
 	say ""
 	say "results are in $out: results.json, results.csv, facts.json, table.txt, connections.svg"

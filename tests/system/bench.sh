@@ -51,8 +51,10 @@ wall()
 {
 	local out=$TMP/wall-$1 rows=bond-rr,redirect,reuseport,lanes,lanes-tuned
 
+	# An empty folder, named as a shell completes it
+	mkdir "$out"
 	check "wall $1: bench.sh runs" "$CORELANE_TOP/scripts/bench.sh" --no-setup --clock wall --cores 2 \
-		--repeats 1 --seconds 2 --rows "$rows" --kernel "$1" --out "$out"
+		--repeats 1 --seconds 2 --rows "$rows" --kernel "$1" --out "$out/"
 	common "wall $1" "$out"
 	check "wall $1: samples say so" all 'all(.[]; .clock == "wall")' "$out/results.json"
 	check "wall $1: the report says that it is no scaling" grep -q 'NOT a scaling result' "$out/table.txt"

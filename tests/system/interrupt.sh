@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Ctrl-C in the middle of a bench leaves no process, no mount, no half-written
-# result, and says where the console log is.
+# result, and says where the console log is; what was measured is not lost when
+# the report fails.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -16,7 +17,7 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 9
 
 # A script told to stop twice: the second signal comes in its EXIT trap, before
 # that had a chance to ignore it.
@@ -49,4 +50,16 @@ if ours; then ktap_test_fail 'no QEMU is left'; else ktap_test_pass 'no QEMU is 
 check 'no half-written result is left' test ! -e "$TMP/out" -a ! -e "$TMP/out.partial"
 check 'no work folder is left' test -z "$(find "$TMP" -maxdepth 1 -name 'corelane-lab.*')"
 check 'it says where the console log is' grep -q "console log is $TMP/corelane-console.log" "$TMP/log"
+
+# The scripts with nothing to build, and a lab whose guest is what the test wants
+tree=$TMP/tree
+mkdir "$tree"
+cp -r "$CORELANE_TOP"/{scripts,tools} "$tree/"
+printf 'tools test-tools simlane:\n' > "$tree/Makefile"
+printf '#!/bin/sh\n' | tee "$tree/scripts/build-modules.sh" > "$tree/tools/lab/run.sh"
+
+status=0
+"$tree/scripts/bench.sh" --no-setup --cores 1 --rows ordinary --out "$TMP/kept" > "$TMP/log" 2>&1 || status=$?
+check 'a report that fails does not remove what was measured' test "$status" -ne 0 -a -d "$TMP/kept.partial/job0"
+check 'and it says where that is' grep -q "measured is in $TMP/kept.partial" "$TMP/log"
 ktap_finished

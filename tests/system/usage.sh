@@ -17,8 +17,14 @@ says()
 	"$@" 2>&1 | grep -q -- "$text"
 }
 
+# claimed DIR OUT: a bench that is to write to DIR takes OUT for it
+claimed()
+{
+	(cd "$TMP" && out=$1 && claim_results && [[ $out == "$2" && ! -e $2 ]])
+}
+
 ktap_print_header
-ktap_set_plan 36
+ktap_set_plan 43
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -33,6 +39,15 @@ check 'a window that is no number' refused "'long'" scripts/bench.sh --window-ms
 check 'a value is missing' refused '--rows wants a value' scripts/bench.sh --rows
 check 'no QEMU for simulated time' refused 'or take --clock wall' env "CORELANE_CACHE=$TMP/nothing" \
 	scripts/bench.sh --no-setup --out "$TMP/nothing.out"
+mkdir -p "$TMP"/{full/connect,empty,under,under.partial}
+for bench in bench bench-block bench-listeners bench-bonding; do
+	check "$bench: results go to no folder that has something" refused "$TMP/full is there" \
+		"scripts/$bench.sh" --no-setup --out "$TMP/full/"
+done
+check 'what another run has not moved yet is not touched' refused "under.partial is there" \
+	scripts/bench.sh --no-setup --out "$TMP/under"
+check 'an empty folder for results' claimed "$TMP/empty/" "$TMP/empty"
+check 'a folder for results to be, by a path from here' claimed new/ "$TMP/new"
 check 'unknown kernel' refused "no line '5.10'" scripts/bench.sh --kernel 5.10
 check 'no core' refused '0 is not between' scripts/bench.sh --cores 0
 check 'repeats that are no number' refused "'many'" scripts/bench.sh --repeats many
