@@ -155,6 +155,18 @@ discard()
 	rm -rf "$partial"
 }
 
+# end_jobs: all die with us; the lab cleans up after itself when told to stop.  By
+# the shell's list: a signal may come before we have noted who was started.
+end_jobs()
+{
+	local running
+
+	mapfile -t running < <(jobs -pr)
+	[[ ${#running[@]} != 0 ]] || return 0
+	kill "${running[@]}" 2> /dev/null || true
+	wait "${running[@]}" 2> /dev/null || true
+}
+
 finish()
 {
 	local status=$?
@@ -162,6 +174,7 @@ finish()
 	trap - EXIT
 	trap '' INT TERM HUP
 	if [[ $status != 0 ]]; then
+		end_jobs
 		progress_clear
 		if [[ $measured == yes ]]; then
 			say "bench.sh: what was measured is in $partial"
@@ -312,12 +325,6 @@ follow()
 	done
 }
 
-labs_end()
-{
-	kill "${labs[@]}" "$follower" 2> /dev/null || true
-	wait "${labs[@]}" 2> /dev/null
-}
-
 measure()
 {
 	local follower i failed=0 status=0 total=${#points[@]}
@@ -331,15 +338,12 @@ measure()
 	ln -s job0/console.log "$partial/console.log"
 	follow "$total" &
 	follower=$!
-	# All die with us: the lab cleans up after itself when told to stop.
-	end_on_signals labs_end
 	for i in "${!labs[@]}"; do
 		wait "${labs[i]}" || { status=$?; failed=$i; }
 	done
 	kill "$follower" 2> /dev/null || true
 	wait "$follower" 2> /dev/null || true
 	progress_clear
-	end_on_signals :
 	if [[ $status != 0 ]]; then
 		cat "$partial/job$failed/lab.log" >&2
 		die "the run failed (status $status)"

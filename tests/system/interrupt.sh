@@ -17,7 +17,7 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 11
 
 # A script told to stop twice: the second signal comes in its EXIT trap, before
 # that had a chance to ignore it.
@@ -62,4 +62,26 @@ status=0
 "$tree/scripts/bench.sh" --no-setup --cores 1 --rows ordinary --out "$TMP/kept" > "$TMP/log" 2>&1 || status=$?
 check 'a report that fails does not remove what was measured' test "$status" -ne 0 -a -d "$TMP/kept.partial/job0"
 check 'and it says where that is' grep -q "measured is in $TMP/kept.partial" "$TMP/log"
+
+# Stopped when the first of two guests has begun and the second has not: mkdir
+# is what comes between.
+printf '#!/bin/sh\nexec sleep 300\n' > "$tree/tools/lab/run.sh"
+mkdir "$TMP/bin"
+cat > "$TMP/bin/mkdir" <<EOF
+#!/bin/sh
+case \$* in
+*/job1)
+	for try in \$(seq 100); do
+		! pgrep -P "\$PPID" sleep > "$TMP/guest" || break
+		sleep 0.1
+	done
+	kill -TERM "\$PPID" ;;
+esac
+exec $(command -v mkdir) "\$@"
+EOF
+chmod +x "$TMP/bin/mkdir"
+PATH=$TMP/bin:$PATH "$tree/scripts/bench.sh" --no-setup --cores 1,2 --jobs 2 --rows ordinary \
+	--out "$TMP/early" > "$TMP/log" 2>&1
+check 'a guest had begun' test -s "$TMP/guest"
+check 'stopped while guests begin, none of them is left' test ! -d "/proc/$(cat "$TMP/guest")"
 ktap_finished
