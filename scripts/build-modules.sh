@@ -16,7 +16,8 @@ usage: build-modules.sh [--install DESTDIR] [--sparse] KERNEL
   KERNEL             a Debian line (6.1, 6.12), a release (uname -r) or a
                      kernel build directory
   --install DESTDIR  install the built modules below DESTDIR ('' for this
-                     machine) into lib/modules/RELEASE/updates and run depmod
+                     machine) into lib/modules/RELEASE/updates and run depmod;
+                     not those of the tests
   --sparse           check our sources with sparse, build nothing new
 
 The modules appear in build/RELEASE/.  MODULES='net/netfilter/percore ...' in
@@ -43,12 +44,24 @@ release=$(kernel_release "$kdir")
 out=$CORELANE_TOP/build/$release
 stage=$out/src
 
-if [[ $install == yes ]]; then
-	dest=$destdir/lib/modules/$release/updates
+# install_modules: what Kbuild builds by itself; beside it lie modules of the tests
+# that a bench wanted
+install_modules()
+{
+	local dest=$destdir/lib/modules/$release/updates dir built=()
+
+	for dir in $(sed -n 's/^MODULES ?= //p' "$CORELANE_TOP/Kbuild"); do
+		[[ ! -f $out/${dir##*/}.ko ]] || built+=("$out/${dir##*/}.ko")
+	done
+	[[ ${#built[@]} != 0 ]] || die "no module is built for $release" "run 'make modules' first"
 	mkdir -p "$dest"
-	cp "$out"/*.ko "$dest/"
+	cp "${built[@]}" "$dest/"
 	depmod ${destdir:+-b "$destdir"} "$release"
-	say "installed $(cd "$out" && echo ./*.ko) in $dest"
+	say "installed ${built[*]##*/} in $dest"
+}
+
+if [[ $install == yes ]]; then
+	install_modules
 	exit 0
 fi
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What build-modules.sh makes of a kernel's build: which warnings it takes for
-# errors. The kernel is one that only says what such a build says.
+# errors, which modules it installs. The kernel is one that only says what such a
+# build says.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -21,8 +22,18 @@ kernel()
 	echo "$1" > "$TMP/kernel/said"
 }
 
+# installed MODULE...: these and no others
+installed()
+{
+	local files=("$TMP"/root/lib/modules/1.2.3/updates/*)
+
+	[[ ${files[*]##*/} == "$*" ]] && return
+	echo "# installed: ${files[*]##*/}"
+	return 1
+}
+
 ktap_print_header
-ktap_set_plan 3
+ktap_set_plan 5
 tree=$TMP/tree
 mkdir "$tree"
 (cd "$CORELANE_TOP" && git ls-files -z | xargs -0 cp --parents -t "$tree")
@@ -33,4 +44,11 @@ check 'a warning of the compiler is an error' refused 'for 1.2.3 warns' "$build"
 kernel 'warning: the compiler differs from the one used to build the kernel'
 check 'a kernel of another compiler is none' "$build" "$TMP/kernel"
 check 'its modules are built' ls "$tree"/build/1.2.3/{bonding,percore,pollnvme}.ko
+touch "$tree/build/1.2.3/biotime.ko"
+mkdir "$TMP/bin"
+# The real one wants more of a module than a name.
+printf '#!/bin/sh\n' > "$TMP/bin/depmod"
+chmod +x "$TMP/bin/depmod"
+check 'they are installed' env "PATH=$TMP/bin:$PATH" "$build" --install "$TMP/root" "$TMP/kernel"
+check 'no module of the tests is' installed bonding.ko percore.ko pollnvme.ko
 ktap_finished
