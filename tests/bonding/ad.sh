@@ -294,8 +294,39 @@ aggregator_changes()
 		accounted "$before"
 }
 
+# flood CPU SLAVE: 3,000 frames of a type that nobody takes, which come in there
+flood()
+{
+	taskset -c "$1" ip netns exec peer python3 - "cp$2" <<-'PYTHON'
+	import socket, sys
+
+	s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+	s.bind((sys.argv[1], 0))
+	for i in range(3000):
+	    s.send(b"\xff" * 6 + bytes.fromhex("020000000001") + b"\x88\xb5" + b"x" * 50)
+	PYTHON
+}
+
+# A port outside of the active aggregator gets what a switch floods. It takes no
+# CPU with that from one that can be sent through.
+standby_learns_nothing()
+{
+	local k active standby
+
+	read -r active _ <<< "$(active)"
+	standby=$(((active + 2) % 4))
+	for k in 0 1 2 3; do
+		echo "" > "/sys/class/net/cb$k/bonding_slave/tx_cpus"
+	done
+	flood 0 "$active" && [[ $(bt_cell "cb$active" 0 bound) == learned ]] || return 1
+	flood 0 "$standby"
+	echo "# CPU 0: cb$active $(bt_cell "cb$active" 0 bound)," \
+		"cb$standby $(bt_cell "cb$standby" 0 bound)"
+	[[ $(bt_cell "cb$active" 0 bound) == learned ]]
+}
+
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 9
 dmesg_mark
 check "LACP brings up all four" up
 check "a link is cut under a storm: nothing more goes to it, all is counted" cut_in_storm
@@ -304,6 +335,11 @@ check "the switch leaves the aggregate, the link stays: nothing of ours goes the
 check "the mapped slave is removed and comes back under a storm" removed_in_storm
 check "min_links: below it nothing is sent, above it all is as before" min_links
 check "the aggregator changes under a storm: only the new one is sent through" aggregator_changes
+if command -v python3 > /dev/null; then
+	check "a port outside of the active aggregator learns no CPU" standby_learns_nothing
+else
+	ktap_test_skip "a port outside of the active aggregator: no python3"
+fi
 storm_end
 bt_down
 check "dmesg is clean" dmesg_clean

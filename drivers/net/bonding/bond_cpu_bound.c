@@ -109,6 +109,12 @@ void bond_cpu_bound_learn(const struct slave *slave)
 {
 	const struct bond_cpu_bound_slave *state;
 
+	/* All that comes in by a port outside of the active aggregator is what a
+	 * switch floods, and nothing can be sent there.
+	 */
+	if (unlikely(slave->inactive))
+		return;
+
 	/* there is none in modes that have no use for the policy */
 	state = rcu_dereference(slave->cpu_bound);
 	if (likely(state && state->slot != BOND_CPU_BOUND_NO_SLOT))
