@@ -7,9 +7,15 @@
 # The flow's slave is remembered elsewhere, see order.sh.
 #
 #   bt0 (cpu-bound) -- vqK, a VLAN with one queue -- mqK, a NIC with four
+#
+# And bonds of this policy below the bond make their marks there for themselves.
+#
+#   bt0 (cpu-bound) -- inK (cpu-bound), CPU K's -- slK0, CPU 1's, and slK1, CPU 0's
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=topology.sh
+. "$(dirname "$0")/topology.sh"
 
 need_cmd ip tc taskset
 (($(nproc) >= 2)) || skip "needs 2 CPUs"
@@ -25,18 +31,32 @@ cleanup()
 	ip link del bt0 2> /dev/null
 	for k in 0 1; do
 		ip link del "mq$k" 2> /dev/null
+		ip link del "in$k" 2> /dev/null
+		ip link del "sl${k}0" 2> /dev/null
+		ip link del "sl${k}1" 2> /dev/null
 	done
 	return 0
 }
 trap cleanup EXIT
 
+# bond NAME
+bond()
+{
+	ip link add "$1" type bond mode balance-xor miimon 50 &&
+		echo cpu-bound > "/sys/class/net/$1/bonding/xmit_hash_policy"
+}
+
+# enslave SLAVE BOND CPU
+enslave()
+{
+	ip link set "$1" master "$2" && echo "$3" > "/sys/class/net/$1/bonding_slave/tx_cpus"
+}
+
 up()
 {
 	local k queue
 
-	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-	ip link add bt0 type bond mode balance-xor miimon 50 &&
-		echo cpu-bound > /sys/class/net/bt0/bonding/xmit_hash_policy || return 1
+	bond bt0 || return 1
 	for k in 0 1; do
 		ip link add "mq$k" numtxqueues 4 type dummy || return 1
 		for ((queue = 0; queue < 4; queue++)); do
@@ -46,21 +66,38 @@ up()
 		tc qdisc add dev "mq$k" root handle 1: mq || return 1
 		ip link set "mq$k" up
 		ip link add link "mq$k" name "vq$k" type vlan id 8 || return 1
-		ip link set "vq$k" master bt0 || return 1
-		echo "$k" > "/sys/class/net/vq$k/bonding_slave/tx_cpus" || return 1
+		enslave "vq$k" bt0 "$k" || return 1
 	done
+	ready
+}
+
+up_nested()
+{
+	local k
+
+	bond bt0 || return 1
+	for k in 0 1; do
+		bond "in$k" && ip link add "sl${k}0" type dummy &&
+			ip link add "sl${k}1" type dummy &&
+			enslave "sl${k}0" "in$k" 1 && enslave "sl${k}1" "in$k" 0 &&
+			enslave "in$k" bt0 "$k" || return 1
+		# what was sent stays under way: one datagram in half a second
+		tc qdisc add dev "sl${k}1" root tbf rate 1kbit burst 64 latency 100s || return 1
+	done
+	ready
+}
+
+both_up() { [[ $(cat /sys/class/net/bt0/lower_*/bonding_slave/mii_status) == $'up\nup' ]]; }
+
+# bt0 and its slaves can be used
+ready()
+{
 	ip link set bt0 up
 	ip addr add $HERE/24 dev bt0
 	ip neigh replace $PEER lladdr 02:00:00:00:00:02 dev bt0 nud permanent
-	for ((k = 0; k < 100; k++)); do
-		if [[ $(cat /sys/class/net/vq?/bonding_slave/mii_status) == $'up\nup' ]]; then
-			# routes settle: one that changes makes sockets forget
-			sleep 1
-			return 0
-		fi
-		sleep 0.1
-	done
-	return 1
+	within 10 both_up || return 1
+	# routes settle: one that changes makes sockets forget
+	sleep 1
 }
 
 # sent K QUEUE: packets that went into a queue of mqK
@@ -93,11 +130,27 @@ queue_stays()
 	(($(sent 1 0) >= PACKETS && $(sent 1 1) < PACKETS))
 }
 
+# CPU 0's slave below is the second, as CPU 1's slave above is.
+marks_apart()
+{
+	local above held below
+
+	exec 3<> "/dev/udp/$PEER/9" || return 1
+	send 0
+	above=$(bt_cell in0 0 local) held=$(bt_cell in1 0 held) below=$(bt_cell sl01 0 local)
+	echo "# CPU 0: $above by in0, $held held by in1; $below by sl01"
+	((above == PACKETS && held == 0 && below == PACKETS))
+}
+
 ktap_print_header
-ktap_set_plan 3
+ktap_set_plan 4
 dmesg_mark
+sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 up || die "cannot build the topology"
 check "each CPU still sends by its own slave, the flow stays in its queue" queue_stays
+cleanup
+up_nested || die "cannot build the topology"
+check "a bond below keeps its flows' slaves for itself" marks_apart
 cleanup
 check "all of it goes" test ! -e /sys/class/net/bt0
 check "dmesg is clean" dmesg_clean

@@ -125,12 +125,35 @@ static bool bond_cpu_bound_may_move(const struct sock *sk,
 	return skb->ooo_okay || sk_wmem_alloc_get(sk) <= skb->truesize;
 }
 
+/* Is what the socket holds our mark? A bond that is one of our slaves makes such
+ * marks too, by slots of its own; so where a slave of ours could not have held it,
+ * it is the other's.
+ */
+static bool bond_cpu_bound_marked(const struct bond_up_slave *slaves,
+				  unsigned int count,
+				  const struct bond_cpu_bound_slave *state,
+				  int queue)
+{
+	const struct bond_cpu_bound_slave *holder;
+	unsigned int place;
+
+	if (queue < 0 || !bond_cpu_bound_is_mark(queue))
+		return false;
+
+	place = slaves->cpu_bound->slots.place[queue & BOND_CPU_BOUND_SLOT_MASK];
+	if (place >= count)
+		return !state->stacked;
+
+	holder = rcu_dereference(slaves->arr[place]->cpu_bound);
+	return holder && !holder->stacked;
+}
+
 static u8 bond_cpu_bound_recall(const struct bond_cpu_bound_map *map, int queue,
-				u32 hash)
+				bool marked, u32 hash)
 {
 	u32 entry;
 
-	if (queue >= 0 && bond_cpu_bound_is_mark(queue))
+	if (marked)
 		return queue & BOND_CPU_BOUND_SLOT_MASK;
 	if (!map->flows)
 		return BOND_CPU_BOUND_NO_SLOT;
@@ -149,16 +172,15 @@ static u8 bond_cpu_bound_recall(const struct bond_cpu_bound_map *map, int queue,
  * never are would write there in turn.
  */
 static void bond_cpu_bound_remember(const struct bond_cpu_bound_map *map,
-				    struct sock *sk, int queue, u32 hash,
-				    const struct slave *slave,
+				    struct sock *sk, int queue, bool marked,
+				    u32 hash, const struct slave *slave,
 				    const struct bond_cpu_bound_slave *state,
 				    bool idle)
 {
-	bool marked = queue >= 0 && bond_cpu_bound_is_mark(queue);
 	u32 *flow;
 
 	if (slave->dev->real_num_tx_queues == 1 && !state->stacked &&
-	    (queue < 0 || marked)) {
+	    (queue < 0 || bond_cpu_bound_is_mark(queue))) {
 		sk_tx_queue_set(sk, bond_cpu_bound_mark(state->slot));
 		return;
 	}
@@ -184,8 +206,9 @@ bond_cpu_bound_moves(const struct sk_buff *skb,
 		     enum bond_cpu_bound_kind *kind)
 {
 	const struct bond_cpu_bound_map *map = slaves->cpu_bound;
+	bool marked = bond_cpu_bound_marked(slaves, count, state, queue);
 	u32 hash = hash_ptr(skb->sk, 32);
-	u8 last = bond_cpu_bound_recall(map, queue, hash);
+	u8 last = bond_cpu_bound_recall(map, queue, marked, hash);
 	unsigned int place;
 	bool idle;
 
@@ -198,7 +221,7 @@ bond_cpu_bound_moves(const struct sk_buff *skb,
 		*kind = BOND_CPU_BOUND_HELD;
 		return slaves->arr[place];
 	}
-	bond_cpu_bound_remember(map, skb->sk, queue, hash, slave, state,
+	bond_cpu_bound_remember(map, skb->sk, queue, marked, hash, slave, state,
 				idle || last != BOND_CPU_BOUND_NO_SLOT);
 
 	return slave;
@@ -234,7 +257,8 @@ struct slave *bond_cpu_bound_keep_order(const struct sk_buff *skb,
 		return slave;
 
 	queue = sk_tx_queue_get(sk);
-	if (likely(queue == bond_cpu_bound_mark(state->slot)))
+	if (likely(queue == bond_cpu_bound_mark(state->slot) &&
+		   !state->stacked))
 		return slave;
 
 	return bond_cpu_bound_moves(skb, slaves, count, slave, state, queue,

@@ -131,7 +131,9 @@ bond_cpu_bound_create(const struct slave *slave)
 
 	state->votes = state->group->votes;
 	state->slot = bond_cpu_bound_slot_get(state->group);
-	state->stacked = !list_empty(&slave->dev->adj_list.lower);
+	/* a bond below may get its slaves later */
+	state->stacked = slave->dev->flags & IFF_MASTER ||
+			 !list_empty(&slave->dev->adj_list.lower);
 
 	return state;
 
