@@ -14,7 +14,8 @@
  *
  * A live controller that does not answer is reset.
  *
- * Return: 0, -EIO with an error status, -ETIMEDOUT, or why it was not sent.
+ * Return: 0, -EIO with an error status, -EAGAIN with one that passes, such as that
+ * of a reset, -ETIMEDOUT, or why it was not sent.
  */
 int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 		   u32 *result)
@@ -47,7 +48,9 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 	pollnvme_qp_finish(&cmd);
 	if (result)
 		*result = (u32)cmd.result;
-	return cmd.status ? -EIO : 0;
+	if (!cmd.status)
+		return 0;
+	return pollnvme_status_may_retry(cmd.status) ? -EAGAIN : -EIO;
 }
 
 /**

@@ -236,6 +236,24 @@ static void pollnvme_passthru_fill(struct nvme_command *c,
 	c->common.cdw15 = cpu_to_le32(ask->cdw15);
 }
 
+/* On a namespace. Its disk may be gone, and another namespace have its id, of
+ * another block size: what was checked would be wrong.
+ */
+static int pollnvme_passthru_ns(struct pollnvme_ns *ns,
+				const struct nvme_passthru_cmd64 *ask,
+				struct pollnvme_cmd *cmd, u32 timeout_ms)
+{
+	int ret = -ENODEV;
+
+	/* Held until the command ended: removal waits for it. */
+	down_read(&ns->user_lock);
+	if (!ns->gone)
+		ret = pollnvme_passthru_data(ns->ctrl, ns, ask, cmd,
+					     timeout_ms);
+	up_read(&ns->user_lock);
+	return ret;
+}
+
 /* Returns an NVMe status, or an error. */
 static int pollnvme_passthru(struct pollnvme_ctrl *ctrl, struct pollnvme_ns *ns,
 			     struct nvme_passthru_cmd64 *ask)
@@ -270,7 +288,9 @@ static int pollnvme_passthru(struct pollnvme_ctrl *ctrl, struct pollnvme_ns *ns,
 	down_read(&ctrl->user_lock);
 	ret = -ENODEV;
 	if (!ctrl->gone)
-		ret = pollnvme_passthru_data(ctrl, ns, ask, &cmd, timeout_ms);
+		ret = ns ? pollnvme_passthru_ns(ns, ask, &cmd, timeout_ms) :
+			   pollnvme_passthru_data(ctrl, NULL, ask, &cmd,
+						  timeout_ms);
 	up_read(&ctrl->user_lock);
 	ask->result = cmd.result;
 	return ret;

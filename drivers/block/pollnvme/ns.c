@@ -81,6 +81,16 @@ static void pollnvme_parse_descs(struct pollnvme_ns *ns, const u8 *page)
 	}
 }
 
+/* Where there was no list, or not these in it. Older controllers leave zeroes, too. */
+static void pollnvme_parse_ids(struct pollnvme_ns *ns,
+			       const struct nvme_id_ns *id)
+{
+	if (!memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		memcpy(ns->eui64, id->eui64, sizeof(ns->eui64));
+	if (!memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
+		memcpy(ns->nguid, id->nguid, sizeof(ns->nguid));
+}
+
 static int pollnvme_refuse(struct pollnvme_ns *ns, const char *why)
 {
 	dev_warn(&ns->ctrl->dev, "namespace %u not attached: %s\n", ns->nsid,
@@ -103,6 +113,9 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 	if (ctrl->version >= NVME_VS(1, 3, 0)) {
 		err = pollnvme_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST,
 					ns->nsid);
+		/* Refused, there is none; else nothing is known. */
+		if (err && err != -EIO)
+			return err;
 		ns->named = !err;
 		if (!err)
 			pollnvme_parse_descs(ns, ctrl->page);
@@ -115,6 +128,7 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 	err = pollnvme_identify(ctrl, NVME_ID_CNS_NS, ns->nsid);
 	if (err)
 		return err;
+	pollnvme_parse_ids(ns, id);
 	blocks = le64_to_cpu(id->nsze);
 	if (!id->ncap || !blocks)
 		return -ENODEV;		/* inactive */
@@ -214,6 +228,7 @@ void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 	ns->scan = ctrl->scans;
 	get_device(&ctrl->dev);
 	ns->hybrid_limit_us = POLLNVME_HYBRID_LIMIT_US;
+	init_rwsem(&ns->user_lock);
 	spin_lock_init(&ns->retry_lock);
 	INIT_WORK(&ns->retry_work, pollnvme_retry_work);
 	ns->stats = alloc_percpu(struct pollnvme_stats);
@@ -238,13 +253,16 @@ free:
 	pollnvme_ns_free(ns);
 }
 
+/* Ids that one of the two was not told say nothing. */
 static bool pollnvme_same(const struct pollnvme_ns *a,
 			  const struct pollnvme_ns *b)
 {
-	return a->lba_shift == b->lba_shift && a->csi == b->csi &&
-	       uuid_equal(&a->uuid, &b->uuid) &&
-	       !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
-	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64));
+	if (a->lba_shift != b->lba_shift || a->csi != b->csi)
+		return false;
+	return a->named != b->named ||
+	       (uuid_equal(&a->uuid, &b->uuid) &&
+		!memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
+		!memcmp(a->eui64, b->eui64, sizeof(a->eui64)));
 }
 
 /**
@@ -279,7 +297,7 @@ bool pollnvme_ns_revalidate(struct pollnvme_ns *ns)
 	 * A command that failed, maybe cut off by a reset, or for want of a slot,
 	 * says nothing about the namespace, whose disk may be in use.
 	 */
-	if (err || (ns->named && !now->named))
+	if (err)
 		goto free;
 	same = pollnvme_same(ns, now);
 	if (!same)
@@ -311,6 +329,10 @@ void pollnvme_ns_remove(struct pollnvme_ns *ns)
 	del_gendisk(ns->disk);
 	/* It waited for submit_bio, not for what that left behind. */
 	pollnvme_async_drain(ns);
+	/* Nor for users' commands, which an open disk may still be given. */
+	down_write(&ns->user_lock);
+	ns->gone = true;
+	up_write(&ns->user_lock);
 	mutex_lock(&ctrl->ns_lock);
 	list_del_init(&ns->node);
 	mutex_unlock(&ctrl->ns_lock);
