@@ -55,6 +55,21 @@ too_large()
 	[[ $(pn_said 'do not fit into the .* choose a smaller size_mb') -gt 0 ]]
 }
 
+# A disk that was to become too large is there again as it was.
+kept_when_refused()
+{
+	local want
+
+	dd if=/dev/urandom of="/dev/$disk" bs=64k count=16 oflag=direct 2> /dev/null || return 1
+	want=$(sum)
+	echo 0 > "$CONFIG/ram/power"
+	echo 16777216 > "$CONFIG/ram/size_mb"
+	refused bash -c "echo 1 > $CONFIG/ram/power" || return 1
+	echo 16 > "$CONFIG/ram/size_mb"
+	pn_ram_on ram
+	[[ $(sum) == "$want" ]]
+}
+
 bounds_kept()
 {
 	local bad
@@ -106,6 +121,36 @@ one_channel()
 	model latency_ns=4100 channels=0
 }
 
+# What was cut off takes none of the time that comes after: ten reads, a channel
+# that was busy for twenty seconds, a command's time of ten.
+channel_forgets()
+{
+	local ctrl=/sys/class/pollnvme/${disk%n1} load
+
+	echo async > "/sys/block/$disk/pollnvme/mode"
+	echo 10000 > "$ctrl/io_timeout_ms"
+	model latency_ns=2000000000 channels=1
+	fio --name=cut --filename="/dev/$disk" --direct=1 --rw=read --bs=4k --size=40k \
+		--ioengine=libaio --iodepth=10 --output=/dev/null &
+	load=$!
+	within 30 under_way 10 || return 1
+	model latency_ns=4100
+	echo 1 > "$ctrl/reset_controller"
+	wait "$load" || return 1
+	model channels=0
+	echo 30000 > "$ctrl/io_timeout_ms"
+	[[ $(pn_stat "$disk" timeouts) -eq 0 && $(pn_stat "$disk" errors) -eq 0 ]]
+}
+
+# under_way COUNT: reads
+under_way()
+{
+	local inflight
+
+	read -r inflight _ < "/sys/block/$disk/inflight"
+	((inflight == $1))
+}
+
 shared_bus()
 {
 	model bandwidth_mbs=2
@@ -126,7 +171,7 @@ jitter_verifies()
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 10
 dmesg_mark
 pn_load
 pn_ram ram size_mb=16 > /dev/null
@@ -134,8 +179,10 @@ pn_ram_on ram
 check "contents outlive modes, power, resets" contents_last
 check "another block size: a new disk" new_shape_is_empty
 check "a size that does not fit is refused, with a reason" too_large
+check "and the disk is still there as it was" kept_when_refused
 check "attributes keep their bounds" bounds_kept
 check "one channel: one after another" one_channel
+check "what a reset cut off keeps no channel busy" channel_forgets
 check "a bandwidth is not exceeded" shared_bus
 check "jitter: every I/O ends well" jitter_verifies
 pn_cleanup

@@ -53,10 +53,19 @@ static void pollnvme_ram_disable(struct pollnvme_ram *ram)
 		pollnvme_ram_queue_stop(&ram->queues[i]);
 }
 
+/* What its channels and bus still had to do is forgotten. */
+static void pollnvme_ram_idle(struct pollnvme_ram *ram)
+{
+	spin_lock_irq(&ram->busy_lock);
+	memset(&ram->busy, 0, sizeof(ram->busy));
+	spin_unlock_irq(&ram->busy_lock);
+}
+
 static void pollnvme_ram_enable(struct pollnvme_ram *ram)
 {
 	struct pollnvme_ram_queue *rq = &ram->queues[0];
 
+	pollnvme_ram_idle(ram);
 	spin_lock_irq(&rq->lock);
 	pollnvme_ram_queue_clear(rq);
 	rq->sq = phys_to_virt(ram->asq);
@@ -292,6 +301,7 @@ void pollnvme_ram_change(struct pollnvme_ram *ram,
 	struct pollnvme_ram_queue *rq = &ram->queues[0];
 
 	pollnvme_ram_set_model(ram, config);
+	pollnvme_ram_idle(ram);
 	if (ram->active == config->active)
 		return;
 	spin_lock_irq(&rq->lock);

@@ -251,6 +251,8 @@ void pollnvme_ram_destroy(struct pollnvme_ram *ram);
 void pollnvme_ram_cut(struct pollnvme_ram *ram, u32 seed);
 
 /* ram_media.c */
+bool pollnvme_media_fits(u64 size, bool cache,
+			 const struct pollnvme_media *instead);
 struct pollnvme_media *pollnvme_media_alloc(u64 size, u8 lba_shift, bool cache);
 void pollnvme_media_free(struct pollnvme_media *media);
 void pollnvme_media_wrote(struct pollnvme_media *media, u64 lba, u32 blocks);

@@ -213,7 +213,9 @@ static ssize_t pollnvme_config_fault_store(struct config_item *item,
 }
 CONFIGFS_ATTR(pollnvme_config_, fault);
 
-/* The contents of the last time, unless they would not fit any more. */
+/* The contents of the last time, unless they would not fit any more. They are kept
+ * where there is no memory for others.
+ */
 static int pollnvme_config_get_media(struct pollnvme_config *config)
 {
 	u64 size = (u64)config->made.size_mb << 20;
@@ -223,6 +225,8 @@ static int pollnvme_config_get_media(struct pollnvme_config *config)
 	if (media && media->size == size && media->lba_shift == shift &&
 	    !media->durable == !config->made.cache)
 		return 0;
+	if (media && !pollnvme_media_fits(size, config->made.cache, media))
+		return -ENOMEM;
 	config->media = NULL;
 	pollnvme_media_free(media);
 	media = pollnvme_media_alloc(size, shift, config->made.cache);

@@ -10,6 +10,7 @@
 #include <linux/bitops.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "ram.h"
@@ -19,6 +20,34 @@ static void *pollnvme_media_vmalloc(u64 size)
 {
 	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
 			 __GFP_RETRY_MAYFAIL);
+}
+
+static u64 pollnvme_media_need(u64 size, bool cache)
+{
+	return cache ? 2 * size : size;
+}
+
+/**
+ * pollnvme_media_fits() - is there memory for contents?
+ * @size: bytes
+ * @cache: with a volatile cache, which takes as much memory again
+ * @instead: contents that would go, or NULL
+ *
+ * Return: false where there is not; the kernel's log says so.
+ */
+bool pollnvme_media_fits(u64 size, bool cache,
+			 const struct pollnvme_media *instead)
+{
+	u64 need = pollnvme_media_need(size, cache);
+	u64 room = (u64)si_mem_available() << PAGE_SHIFT;
+
+	if (instead)
+		room += pollnvme_media_need(instead->size, instead->durable);
+	if (need <= room)
+		return true;
+	pr_err("pollnvme: %llu MiB do not fit into the %llu MiB of memory available: choose a smaller size_mb\n",
+	       need >> 20, room >> 20);
+	return false;
 }
 
 /**
@@ -33,14 +62,10 @@ static void *pollnvme_media_vmalloc(u64 size)
  */
 struct pollnvme_media *pollnvme_media_alloc(u64 size, u8 lba_shift, bool cache)
 {
-	u64 need = cache ? 2 * size : size;
 	struct pollnvme_media *media;
 
-	if (need >> PAGE_SHIFT > si_mem_available()) {
-		pr_err("pollnvme: %llu MiB do not fit into the %lu MiB of memory available: choose a smaller size_mb\n",
-		       need >> 20, si_mem_available() >> (20 - PAGE_SHIFT));
+	if (!pollnvme_media_fits(size, cache, NULL))
 		return ERR_PTR(-ENOMEM);
-	}
 	media = kzalloc(sizeof(*media), GFP_KERNEL);
 	if (!media)
 		return ERR_PTR(-ENOMEM);
@@ -63,7 +88,7 @@ struct pollnvme_media *pollnvme_media_alloc(u64 size, u8 lba_shift, bool cache)
 
 free:
 	pr_err("pollnvme: no memory for %llu MiB: choose a smaller size_mb\n",
-	       need >> 20);
+	       pollnvme_media_need(size, cache) >> 20);
 	pollnvme_media_free(media);
 	return ERR_PTR(-ENOMEM);
 }
@@ -147,6 +172,8 @@ void pollnvme_media_flush(struct pollnvme_media *media, u64 lba, u64 blocks)
  * @media: contents that nobody uses now
  * @seed: 0: all that is not durable is lost; else each such block is kept or
  *	lost by a coin that the seed determines
+ *
+ * Context: process; may sleep.
  */
 void pollnvme_media_cut(struct pollnvme_media *media, u32 seed)
 {
@@ -163,6 +190,7 @@ void pollnvme_media_cut(struct pollnvme_media *media, u32 seed)
 		else
 			pollnvme_media_copy(media, media->store, media->durable,
 					    block);
+		cond_resched();
 	}
 	/* bitmap_zero() counts in 32 bits. */
 	memset(media->dirty, 0, BITS_TO_LONGS(media->blocks) * sizeof(long));
