@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-need_cmd corelane jq fio
+need_cmd corelane jq fio blkdiscard
 trap pn_cleanup EXIT
 tracing=/sys/kernel/tracing/events/pollnvme
 
@@ -39,6 +39,35 @@ learns()
 		! says "$1" '.sync_bytes == 4096' || break
 	done
 	says "$1" '[.expected[] | select(.bytes == 4096)][0] | .read_ns > 0 and .write_ns == 0'
+}
+
+# What clears blocks says nothing of what a write takes.
+zeroes_teach_nothing()
+{
+	local turn
+
+	corelane block set "$1" mode=hybrid
+	for ((turn = 0; turn < 20; turn++)); do
+		blkdiscard -z -l 4096 "/dev/$1" || return 1
+	done
+	corelane block set "$1" mode=sync
+	says "$1" '[.expected[].write_ns] | add == 0'
+}
+
+# Six that poll have one CPU: what they spin together is no more than its time.
+spin_is_own()
+{
+	local spun begun took
+
+	echo 900000 > "$CONFIG/info/latency_ns"
+	spun=$(pn_stat "$1" spin_ns) begun=${EPOCHREALTIME/[.,]/}
+	fio --name=six --filename="/dev/$1" --direct=1 --bs=4k --rw=randread --size=4m \
+		--ioengine=psync --numjobs=6 --cpus_allowed=1 --io_size=2m --output=/dev/null ||
+		return 1
+	took=$((${EPOCHREALTIME/[.,]/} - begun)) spun=$((($(pn_stat "$1" spin_ns) - spun) / 1000))
+	echo 4100 > "$CONFIG/info/latency_ns"
+	ktap_print_msg "$spun us spun in $took us"
+	((spun > 0 && spun <= took))
 }
 
 counts_polled()
@@ -155,14 +184,16 @@ table_adds_up()
 }
 
 ktap_print_header
-ktap_set_plan 14
+ktap_set_plan 16
 dmesg_mark
 pn_load
 disk=$(pn_ram info size_mb=16)
 pn_wait_disk "$disk"
 check "a new disk is synchronous" begins_synchronous "$disk"
 check "it learns what a read takes" learns "$disk"
+check "what clears blocks teaches it nothing" zeroes_teach_nothing "$disk"
 check "it counts what was polled for" counts_polled "$disk"
+check "who gives way does not spin" spin_is_own "$disk"
 check "nothing is recommended beyond the limit" respects_limit "$disk"
 check "it tells the mode" tells_mode "$disk"
 check "it tells that it can only poll" polls_only

@@ -6,6 +6,7 @@
  * interrupt got lost, and has late commands aborted, then the controller reset.
  */
 #include <linux/sched/stat.h>
+#include "command.h"
 #include "pollnvme.h"
 
 /* How often the watch looks. */
@@ -78,7 +79,8 @@ void pollnvme_learn(struct pollnvme_ns *ns, const struct pollnvme_cmd *cmd,
 {
 	u32 *estimate, bytes;
 
-	if (!cmd->bio)
+	/* What is cleared in bulk says nothing about writes. */
+	if (!pollnvme_has_data(cmd->bio))
 		return;
 	bytes = cmd->bio->bi_iter.bi_size;
 	estimate = pollnvme_expected(ns, op_is_write(bio_op(cmd->bio)), bytes);

@@ -33,14 +33,23 @@ static __always_inline bool pollnvme_ended(struct pollnvme_ns *ns,
 	return done;
 }
 
+/* Lets another task have the CPU; returns for how long, ns. */
+static noinline u64 pollnvme_give_way(void)
+{
+	u64 since = ktime_get_ns();
+
+	cond_resched();
+	return ktime_get_ns() - since;
+}
+
 static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 					  struct pollnvme_cmd *cmd)
 {
 	u64 end = cmd->start_ns +
 		  READ_ONCE(ns->ctrl->spin_limit_us) * (u64)NSEC_PER_USEC;
 	unsigned int looks = 0;
+	u64 now, away = 0;
 	bool done;
-	u64 now;
 
 	for (;;) {
 		looks++;
@@ -52,11 +61,12 @@ static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 			break;
 		/* Spinning is not worth more than a task that wants the CPU. */
 		if (unlikely(need_resched()))
-			cond_resched();
+			away += pollnvme_give_way();
 		cpu_relax();
 	}
 	pollnvme_count_add(ns->stats, POLLNVME_SPINS, looks);
-	now = ktime_get_ns();
+	/* What others had of the CPU is neither spun nor the device's time. */
+	now = ktime_get_ns() - away;
 	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS, now - cmd->start_ns);
 	trace_pollnvme_spin(cmd, now - cmd->start_ns, looks, done);
 	if (unlikely(pollnvme_teaches(ns, cmd)))
