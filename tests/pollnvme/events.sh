@@ -92,6 +92,26 @@ goes_and_comes()
 		[[ $(pn_stat "${ctrl}n1" errors) -eq 0 ]]
 }
 
+# A disk that is still open when its namespace has gone: no command of its goes to
+# the namespace that has the number then.
+not_to_another()
+{
+	local said=() line
+
+	coproc KEEP { python3 "$(dirname "$0")/nvme_ioctl.py" keep "/dev/${ctrl}n2" 2; }
+	read -r line <&"${KEEP[0]}" && [[ $line == open ]] || return 1
+	echo >&"${KEEP[1]}" && read -r line <&"${KEEP[0]}" && said+=("$line")
+	echo 5 > "$CONFIG/events/active"
+	wait_for are_there 1 3 || return 1
+	echo >&"${KEEP[1]}" && read -r line <&"${KEEP[0]}" && said+=("$line")
+	echo 7 > "$CONFIG/events/active"
+	wait_for are_there 1 2 3 || return 1
+	echo >&"${KEEP[1]}" && read -r line <&"${KEEP[0]}" && said+=("$line")
+	kill "$KEEP_PID" && wait "$KEEP_PID" 2> /dev/null
+	ktap_print_msg "before, gone, another: ${said[*]}"
+	[[ ${said[*]} == '0x0 ENODEV ENODEV' ]]
+}
+
 # Its own load does not keep it, and does not hang.
 goes_under_load()
 {
@@ -198,7 +218,7 @@ without_messages()
 }
 
 ktap_print_header
-ktap_set_plan 12
+ktap_set_plan 13
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -206,6 +226,7 @@ pn_ram events size_mb=24 namespaces=3 active=7 > /dev/null
 ctrl=$(cat "$CONFIG/events/controller")
 check "ram: three namespaces, apart" namespaces_apart
 check "ram: one goes and comes, the others work on" goes_and_comes
+check "ram: one goes and comes while a disk of its is open" not_to_another
 check "ram: one goes under load" goes_under_load
 check "ram: they flap" flaps
 check "ram: scans and resets at once, one flaps, the others stay" stays

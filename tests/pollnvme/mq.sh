@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-need_cmd fio corelane
+need_cmd fio corelane jq
 trap pn_cleanup EXIT
 
 kind() # DISK KIND
@@ -53,6 +53,22 @@ each_interrupts()
 	irqs=$(pn_stat "$1" irqs) spins=$(pn_stat "$1" spins)
 	dd if="/dev/$1" of=/dev/null bs=4k count=20 iflag=direct 2> /dev/null
 	[[ $(($(pn_stat "$1" irqs) - irqs)) -eq 20 && $(pn_stat "$1" spins) -eq $spins ]]
+}
+
+# An interrupt ends a flush as well, and nobody is told that it was polled for.
+flush_interrupts()
+{
+	local disk irqs
+
+	disk=$(pn_ram flush size_mb=8 cache=1)
+	pn_wait_disk "$disk"
+	kind "$disk" mq || return 1
+	irqs=$(pn_stat "$disk" irqs)
+	dd if=/dev/zero of="/dev/$disk" bs=4k count=1 oflag=direct conv=fsync 2> /dev/null
+	[[ $(pn_stat "$disk" flushes) -gt 0 ]] &&
+		(($(pn_stat "$disk" irqs) - irqs == $(pn_stat "$disk" flushes) + 1)) &&
+		[[ $(corelane block status "$disk" --json | jq '.[0].polled') == 0 ]] &&
+		rmdir "$CONFIG/flush"
 }
 
 # IOPOLL: no read is ended by an interrupt, and all come back.
@@ -238,13 +254,14 @@ disk_tests() # KIND DISK
 }
 
 ktap_print_header
-ktap_set_plan 36
+ktap_set_plan 37
 dmesg_mark
 pn_load
 disk=$(pn_ram mq size_mb=48)
 disk_tests ram "$disk"
 check "ram: a lost command is sent again" lost "$disk"
 check "ram: IOPOLL: a lost command is sent again" lost "$disk" --hipri
+check "ram: an interrupt a flush" flush_interrupts
 check "ram: removed under load" removed_under_load "$disk"
 check "ram: one queue: polled only" polls_only
 mapfile -t controllers < <(pn_pci)

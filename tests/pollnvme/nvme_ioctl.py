@@ -9,6 +9,8 @@ NVMe commands that nvme-cli would not send, and a file kept open.
         bring WANT, an NVMe status in hex or the name of an errno
   nvme_ioctl.py hold NODE
         open NODE, say "open", wait for a line on stdin, send Identify
+  nvme_ioctl.py keep NODE NSID
+        open NODE, say "open", for each line on stdin read a block
 """
 import array
 import errno
@@ -57,6 +59,11 @@ def main():
         print("open", flush=True)
         sys.stdin.readline()
         print(send(file, ADMIN, opcode=6, cdw10=1, data_len=4096), flush=True)
+        return 0
+    if sys.argv[1] == "keep":
+        print("open", flush=True)
+        for _ in sys.stdin:
+            print(send(file, IO, opcode=2, nsid=int(sys.argv[3]), data_len=512), flush=True)
         return 0
     # All are sent, whatever the first ones bring.
     return not all([attempt(file, line) for line in sys.stdin])

@@ -52,6 +52,7 @@ static bool pollnvme_claim_all(struct pollnvme_ctrl *ctrl)
 static int pollnvme_disks_switch(struct pollnvme_ctrl *ctrl, bool want_mq)
 {
 	struct pollnvme_mq *old = ctrl->mq, *mq = NULL;
+	int err;
 
 	if (READ_ONCE(ctrl->state) != POLLNVME_LIVE)
 		return -EBUSY;
@@ -66,8 +67,11 @@ static int pollnvme_disks_switch(struct pollnvme_ctrl *ctrl, bool want_mq)
 	WRITE_ONCE(ctrl->mq, mq);
 	pollnvme_ns_remove_all(ctrl);
 	pollnvme_mq_teardown(old);
-	pollnvme_scan(ctrl);
-	return 0;
+	err = pollnvme_scan(ctrl);
+	/* Cut off by a reset, maybe: there are no disks now. */
+	if (err)
+		pollnvme_events_start(ctrl, true);
+	return err;
 }
 
 /**
@@ -77,7 +81,7 @@ static int pollnvme_disks_switch(struct pollnvme_ctrl *ctrl, bool want_mq)
  *
  * Return: 0, -EINVAL for another name, -EBUSY while a disk is open or the
  * controller is not live, -EOPNOTSUPP for "mq" without a pair with interrupts,
- * or an error.
+ * or an error: where the namespaces could not be read they are looked for again.
  */
 int pollnvme_disks_choose(struct pollnvme_ctrl *ctrl, const char *name)
 {

@@ -80,7 +80,7 @@ static void pollnvme_mq_count(struct pollnvme_ns *ns, struct request *rq)
 		pollnvme_count(ns->stats, POLLNVME_WRITES);
 	else
 		pollnvme_count(ns->stats, POLLNVME_READS);
-	if (!(rq->cmd_flags & REQ_POLLED) && req_op(rq) != REQ_OP_FLUSH)
+	if (!(rq->cmd_flags & REQ_POLLED))
 		pollnvme_count(ns->stats, POLLNVME_IRQS);
 }
 
@@ -221,12 +221,12 @@ static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
 }
 
 /*
- * Copies a polled command that has not ended, and tells whether it was aborted
- * before. One that has may be sent again at any moment, and be written to.
+ * Copies a polled request's own that has not ended, and notes that it is aborted
+ * now. One that has may be sent again at any moment, and be written to.
  */
 static bool pollnvme_mq_late(struct pollnvme_mq_polled *polled,
 			     struct pollnvme_mq_rq *own,
-			     struct pollnvme_cmd *late, bool *aborted)
+			     struct pollnvme_mq_rq *late)
 {
 	struct pollnvme_mq_rq *other;
 	bool found = false;
@@ -237,8 +237,7 @@ static bool pollnvme_mq_late(struct pollnvme_mq_polled *polled,
 		if (other != own || smp_load_acquire(&own->cmd.done))
 			continue;
 		found = true;
-		*late = own->cmd;
-		*aborted = own->aborted;
+		*late = *own;
 		own->aborted = true;
 		break;
 	}
@@ -256,8 +255,7 @@ static enum blk_eh_timer_return pollnvme_mq_timeout(struct request *rq)
 	struct pollnvme_mq_rq *own = blk_mq_rq_to_pdu(rq);
 	struct pollnvme_mq_polled *polled = pollnvme_mq_polled(rq->mq_hctx);
 	struct pollnvme_ns *ns = pollnvme_mq_ns(rq);
-	struct pollnvme_cmd late;
-	bool aborted;
+	struct pollnvme_mq_rq late;
 
 	if (!polled)
 		return BLK_EH_RESET_TIMER;
@@ -265,14 +263,14 @@ static enum blk_eh_timer_return pollnvme_mq_timeout(struct request *rq)
 	/* It ended, here or meanwhile; maybe it is to be sent again, or was. */
 	if (blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT)
 		return BLK_EH_DONE;
-	if (!pollnvme_mq_late(polled, own, &late, &aborted))
+	if (!pollnvme_mq_late(polled, own, &late))
 		return BLK_EH_RESET_TIMER;
-	if (aborted) {
-		pollnvme_ctrl_expired(ns->ctrl, late.gen);
+	if (late.aborted) {
+		pollnvme_ctrl_expired(ns->ctrl, late.cmd.gen);
 		return BLK_EH_RESET_TIMER;
 	}
 	pollnvme_count(ns->stats, POLLNVME_TIMEOUTS);
-	pollnvme_abort(ns->ctrl, &late);
+	pollnvme_abort(ns->ctrl, &late.cmd);
 	return BLK_EH_RESET_TIMER;
 }
 
