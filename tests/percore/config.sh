@@ -82,6 +82,49 @@ told()
 	done
 }
 
+# becomes LANES OPTION...: set with these options gives the service these lanes
+becomes()
+{
+	local want=$1 out
+
+	shift
+	pc_srv corelane nat set "$vip:81" "$@" || return 1
+	out=$(pc_srv corelane nat show "$vip:81" --json | jq -c '[.services[0].lanes[] |
+		select(.retired | not) | "\(.cpu) \(.port)\(if .drain then " drain" else "" end)"] |
+		join(", ")')
+	[[ $out == "\"$want\"" ]] || { ktap_print_msg "set $*: $out"; return 1; }
+}
+
+# What set is not told stays: CPUs have the ports that they had, and are drained
+# still; other CPUs' ports go on where these end.
+stays()
+{
+	pc_srv corelane nat add "$vip:81" --cpus 0-1 --ports 9000+32 &&
+		pc_srv corelane nat drain "$vip:81" --cpus 1 &&
+		becomes "0 9000, 1 9032 drain, 2 9064" --cpus 0-2 &&
+		becomes "0 9500, 1 9501 drain, 2 9502" --ports 9500+1 &&
+		becomes "0 8500, 1 8516 drain" --cpus 0-1 --ports 8500 &&
+		becomes "0 8500, 1 8516 drain" --method steer &&
+		becomes "3 8532, 1 8516 drain" --cpus 3,1 &&
+		becomes "0 8548, 2 8564" --cpus 0,2 &&
+		becomes "1 8580" --cpus 1 &&
+		becomes "1 8580, 0 8596" --cpus 1,0
+}
+
+# Where nothing tells which port is next, set asks.
+asks()
+{
+	becomes "0 9000, 1 9016, 2 9032, 3 9048" --cpus 0-3 --ports 9000 &&
+		becomes "0 9000, 1 9016, 3 9048" --cpus 0-1,3 || return 1
+	refused "ports that are not equally far apart" "not equally far apart: give --ports" \
+		corelane nat set "$vip:81" --cpus 0-3
+	becomes "0 65503, 1 65519" --cpus 0-1 --ports 65503 &&
+		becomes "0 65503, 1 65519, 2 65535" --cpus 0-2 || return 1
+	refused "no port is left behind the last" "beyond 65535: give --ports" \
+		corelane nat set "$vip:81" --cpus 0-3
+	becomes "0 65503, 1 65519, 2 65535" --mark 50 --balance spill
+}
+
 # Every counter has its sentence.
 explained()
 {
@@ -118,7 +161,7 @@ user_namespace()
 pc_setup
 need_cmd percore_nl setpriv unshare
 ktap_print_header
-ktap_set_plan 30
+ktap_set_plan 34
 dmesg_mark
 check "a good service is accepted" pc_add
 check "and shown as it was given" shown
@@ -132,6 +175,9 @@ add "an IPv6 multicast VIP" "vip6 ff02::1 is no host's address" "[ff02::1]:80" -
 add "an IPv4 address as an IPv6 VIP" "no host's address" "[::ffff:10.9.0.1]:80" --cpus 0
 check "a service over IPv6 beside it" ipv6
 check "a new service is told as it is" told
+check "what set is not told stays" stays
+check "where it cannot tell, it asks" asks
+pc_srv corelane nat del "$vip:81"
 add "a mark without spill, before the kernel is asked" "mark 50: only with balance 1 (spill)" \
 	"$vip:81" --cpus 0 --ports 9000 --mark 50 --dry-run
 add "a CPU that does not exist" "CPU 4000 does not exist" "$vip:81" --cpus 4000 --ports 9000

@@ -13,16 +13,6 @@
 
 #include "nat.h"
 
-/* Neighbouring ports share a cache line of the kernel's bind hash; 16 apart
- * none does.
- */
-#define NAT_DEFAULT_PORTS	"8000+16"
-
-struct nat_lane {
-	unsigned int cpu;
-	uint16_t port;
-};
-
 const char *nat_key_str(const struct nat_key *key)
 {
 	char addr[INET6_ADDRSTRLEN];
@@ -161,71 +151,6 @@ static int parse_key(const char *text, struct nat_key *key)
 	return parse_port(port, key);
 }
 
-/* The CPUs of --cpus: a list, or all that are online. */
-static int parse_cpus(const char *text, unsigned int *cpus)
-{
-	int n;
-
-	if (!text || !strcmp(text, "all"))
-		n = cl_online_cpus(cpus, PERCORE_MAX_LANES);
-	else
-		n = cl_parse_cpulist(text, cpus, PERCORE_MAX_LANES);
-	if (n == -E2BIG)
-		cl_usage("more than %d CPUs: name fewer with --cpus",
-			 PERCORE_MAX_LANES);
-	else if (n < 0 && (!text || !strcmp(text, "all")))
-		cl_error("cannot read the online CPUs: %s", strerror(-n));
-	else if (n < 0)
-		cl_usage("'%s' is no list of CPUs: write 0-3 or 0,2,4", text);
-	return n;
-}
-
-/* BASE or BASE+STEP; lane i listens on BASE + i * STEP. */
-static int parse_ports(const char *text, int lanes, uint32_t *base,
-		       uint32_t *step)
-{
-	char *copy = strdup(text), *plus;
-	bool good;
-
-	if (!copy)
-		return cl_error("out of memory");
-	*step = 16;
-	plus = strchr(copy, '+');
-	if (plus)
-		*plus++ = '\0';
-	good = cl_parse_u32(copy, UINT16_MAX, base) &&
-	       (!plus || cl_parse_u32(plus, UINT16_MAX, step));
-	free(copy);
-	if (!good)
-		return cl_usage("'%s' are no ports: write 8000 or 8000+16",
-				text);
-	if (*base + (uint64_t)*step * (uint64_t)(lanes - 1) > UINT16_MAX)
-		return cl_usage("ports %u, %u apart, for %d lanes end beyond 65535: choose a smaller base or step",
-				*base, *step, lanes);
-	return CL_OK;
-}
-
-/* The kernel may give such a port to an outgoing connection, which then gets
- * no answer on the service's address. Worth a word, not a refusal.
- */
-static void warn_ephemeral(const struct nat_lane *lanes, int n)
-{
-	char buf[64];
-	unsigned int low, high;
-
-	if (cl_read_file(buf, sizeof(buf),
-			 "/proc/sys/net/ipv4/ip_local_port_range") < 0 ||
-	    sscanf(buf, "%u %u", &low, &high) != 2)
-		return;
-	for (int i = 0; i < n; i++) {
-		if (lanes[i].port < low || lanes[i].port > high)
-			continue;
-		cl_error("warning: port %u is in net.ipv4.ip_local_port_range: choose others with --ports, or reserve it",
-			 lanes[i].port);
-		return;
-	}
-}
-
 /* The mark that a new service has; 0 when it does not spill. */
 static uint8_t mark_of(const struct nat_args *args)
 {
@@ -236,7 +161,7 @@ static uint8_t mark_of(const struct nat_args *args)
 
 /* What add would do, or did. */
 static int report_service(const struct nat_args *args,
-			  const struct nat_lane *lanes, int n)
+			  const struct nat_lanes *lanes)
 {
 	uint8_t mark = mark_of(args);
 	struct cl_table table;
@@ -244,11 +169,11 @@ static int report_service(const struct nat_args *args,
 
 	if (args->json) {
 		list = json_array();
-		for (int i = 0; i < n; i++)
+		for (size_t i = 0; i < lanes->n; i++)
 			json_array_append_new(list,
 				json_pack("{s:i, s:i}", "cpu",
-					  (int)lanes[i].cpu, "port",
-					  (int)lanes[i].port));
+					  (int)lanes->lane[i].cpu, "port",
+					  (int)lanes->lane[i].port));
 		return cl_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o}",
 			"service", nat_key_str(&args->key), "proto",
 			nat_proto_str(&args->key),
@@ -261,13 +186,13 @@ static int report_service(const struct nat_args *args,
 	}
 	if (!args->dry_run)
 		return CL_OK;
-	printf("service %s, method %s, %d lanes (nothing was changed)\n",
-	       nat_key_str(&args->key), nat_method_str(args->method), n);
+	printf("service %s, method %s, %zu lanes (nothing was changed)\n",
+	       nat_key_str(&args->key), nat_method_str(args->method), lanes->n);
 	cl_table_init(&table, 2);
 	cl_table_row(&table, "CPU", "PORT");
-	for (int i = 0; i < n; i++)
-		cl_table_row(&table, cl_str("%u", lanes[i].cpu),
-			     cl_str("%u", lanes[i].port));
+	for (size_t i = 0; i < lanes->n; i++)
+		cl_table_row(&table, cl_str("%u", lanes->lane[i].cpu),
+			     cl_str("%u", lanes->lane[i].port));
 	cl_table_print(&table);
 	return CL_OK;
 }
@@ -285,7 +210,7 @@ static void put_key(struct nlmsghdr *nlh, const struct nat_key *key)
 }
 
 static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
-			const struct nat_lane *lanes, int n)
+			const struct nat_lanes *lanes)
 {
 	struct nlattr *nest;
 
@@ -299,17 +224,17 @@ static void put_service(struct nlmsghdr *nlh, const struct nat_args *args,
 	if (args->have_cpu_mark)
 		mnl_attr_put_u8(nlh, PERCORE_A_SERVICE_CPU_MARK,
 				args->cpu_mark);
-	for (int i = 0; i < n; i++) {
+	for (size_t i = 0; i < lanes->n; i++) {
 		nest = mnl_attr_nest_start(nlh, PERCORE_A_SERVICE_LANE);
-		mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, lanes[i].cpu);
+		mnl_attr_put_u32(nlh, PERCORE_A_LANE_CPU, lanes->lane[i].cpu);
 		mnl_attr_put_u16(nlh, PERCORE_A_LANE_PORT,
-				 htons(lanes[i].port));
+				 htons(lanes->lane[i].port));
 		mnl_attr_nest_end(nlh, nest);
 	}
 }
 
 static int send_service(const struct nat_args *args, uint8_t cmd,
-			const struct nat_lane *lanes, int n)
+			const struct nat_lanes *lanes)
 {
 	struct cl_genl *genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);
 	int err;
@@ -318,7 +243,7 @@ static int send_service(const struct nat_args *args, uint8_t cmd,
 		return CL_FAIL;
 	/* 1,024 lanes of 20 bytes fit into the buffer three times. */
 	put_service(cl_genl_msg(genl, cmd, PERCORE_GENL_VERSION, 0), args,
-		    lanes, n);
+		    lanes);
 	err = cl_genl_run(genl, NULL, NULL);
 	if (err)
 		cl_error("cannot %s %s: %s",
@@ -328,29 +253,10 @@ static int send_service(const struct nat_args *args, uint8_t cmd,
 	return err ? CL_FAIL : CL_OK;
 }
 
-/* The lanes that --cpus and --ports say; returns their number, or -1. */
-static int parse_lanes(const struct nat_args *args, struct nat_lane *lanes)
-{
-	const char *ports = args->ports ? args->ports : NAT_DEFAULT_PORTS;
-	static unsigned int cpus[PERCORE_MAX_LANES];
-	uint32_t base, step;
-	int n;
-
-	n = parse_cpus(args->cpus, cpus);
-	if (n < 0 || parse_ports(ports, n, &base, &step))
-		return -1;
-	for (int i = 0; i < n; i++) {
-		lanes[i].cpu = cpus[i];
-		lanes[i].port = (uint16_t)(base + step * (uint32_t)i);
-	}
-	warn_ephemeral(lanes, n);
-	return n;
-}
-
 static int nat_add(const struct nat_args *args)
 {
-	static struct nat_lane lanes[PERCORE_MAX_LANES];
-	int n, ret;
+	static struct nat_lanes lanes;
+	int ret;
 
 	/* A new service has no balance that is not told here. */
 	if (args->mark && !mark_of(args))
@@ -359,30 +265,23 @@ static int nat_add(const struct nat_args *args)
 	if (args->cpu_mark && !mark_of(args))
 		return cl_usage("cpu-mark %u: only with balance %d (spill)",
 				args->cpu_mark, PERCORE_BALANCE_SPILL);
-	n = parse_lanes(args, lanes);
-	if (n < 0)
-		return CL_USAGE;
-	if (!args->dry_run) {
-		ret = send_service(args, PERCORE_CMD_SERVICE_NEW, lanes, n);
-		if (ret)
-			return ret;
-	}
-	return report_service(args, lanes, n);
+	ret = nat_lanes_new(args, &lanes);
+	if (!ret && !args->dry_run)
+		ret = send_service(args, PERCORE_CMD_SERVICE_NEW, &lanes);
+	return ret ? ret : report_service(args, &lanes);
 }
 
 static int nat_set(const struct nat_args *args)
 {
-	static struct nat_lane lanes[PERCORE_MAX_LANES];
-	int n = 0;
+	static struct nat_lanes lanes;
+	int ret = CL_OK;
 
 	if (!args->cpus && !args->ports && !args->have_method &&
 	    !args->have_balance && !args->mark && !args->have_cpu_mark)
 		return cl_usage("what shall change? give --method, --cpus, --ports, --balance, --mark or --cpu-mark");
 	if (args->cpus || args->ports)
-		n = parse_lanes(args, lanes);
-	if (n < 0)
-		return CL_USAGE;
-	return send_service(args, PERCORE_CMD_SERVICE_SET, lanes, n);
+		ret = nat_lanes_changed(args, &lanes);
+	return ret ? ret : send_service(args, PERCORE_CMD_SERVICE_SET, &lanes);
 }
 
 static int nat_del(const struct nat_args *args)
@@ -430,20 +329,20 @@ static int set_lane(struct cl_genl *genl, const struct nat_args *args,
 
 static int set_lanes(const struct nat_args *args, bool drain)
 {
-	static unsigned int cpus[PERCORE_MAX_LANES];
+	static struct nat_lanes lanes;
 	struct cl_genl *genl;
-	int n, err = 0;
+	int ret, err = 0;
 
 	if (!args->cpus)
 		return cl_usage("which lanes? name their CPUs with --cpus");
-	n = parse_cpus(args->cpus, cpus);
-	if (n < 0)
-		return CL_USAGE;
+	ret = nat_parse_cpus(args->cpus, &lanes);
+	if (ret)
+		return ret;
 	genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);
 	if (!genl)
 		return CL_FAIL;
-	for (int i = 0; !err && i < n; i++)
-		err = set_lane(genl, args, cpus[i], drain);
+	for (size_t i = 0; !err && i < lanes.n; i++)
+		err = set_lane(genl, args, lanes.lane[i].cpu, drain);
 	cl_genl_close(genl);
 	return err ? CL_FAIL : CL_OK;
 }
@@ -508,10 +407,12 @@ static const struct argp_option add_options[] = {
 
 static const struct argp_option set_options[] = {
 	{ "cpus", OPT_CPUS, "LIST", 0,
-	  "CPUs that get a lane (default, with --ports: `all' that are online)",
+	  "CPUs that get a lane (default, with --ports: those that have one)",
 	  0 },
 	{ "ports", OPT_PORTS, "BASE[+STEP]", 0,
-	  "Private ports (default, with --cpus: " NAT_DEFAULT_PORTS ")", 0 },
+	  "Private ports (default, with --cpus: a CPU that has a lane keeps its "
+	  "port, others go on behind the last, as far apart as the present "
+	  "ones are)", 0 },
 	{ "method", OPT_METHOD, "METHOD", 0, "nat or steer; front stays", 0 },
 	OPTIONS_BALANCE,
 	{ 0 }
@@ -593,7 +494,7 @@ static const struct action {
 	{ "set", nat_set,
 	  { .options = set_options, .parser = parse_option,
 	    .args_doc = "VIP:PORT[/udp]",
-	    .doc = "Give the service other lanes (--cpus, --ports), another method, another balance, or all of them. No connection is lost: lanes that it does not keep retire when their last one ends." },
+	    .doc = "Give the service other lanes (--cpus, --ports), another method, another balance, or all of them. No connection is lost: lanes that it does not keep retire when their last one ends. What is drained stays so." },
 	  true },
 	{ "del", nat_del,
 	  { .options = plain_options, .parser = parse_option,

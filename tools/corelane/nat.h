@@ -79,6 +79,43 @@ const char *nat_method_str(uint8_t method);
 /* "none" or "spill"; "?" for what a newer module may have. */
 const char *nat_balance_str(uint8_t balance);
 
+/* Neighbouring ports share a cache line of the kernel's bind hash; 16 apart
+ * none does.
+ */
+#define NAT_DEFAULT_PORTS	"8000+16"
+
+/**
+ * struct nat_lane - a CPU and the private port of its server
+ * @cpu: CPU
+ * @port: port
+ */
+struct nat_lane {
+	unsigned int cpu;
+	uint16_t port;
+};
+
+/**
+ * struct nat_lanes - the lanes of a service, without those that are retired
+ * @n: how many
+ * @lane: each
+ */
+struct nat_lanes {
+	size_t n;
+	struct nat_lane lane[PERCORE_MAX_LANES];
+};
+
+/* The CPUs of --cpus, a list or all that are online; CL_OK or what to exit with. */
+int nat_parse_cpus(const char *text, struct nat_lanes *lanes);
+
+/* The lanes of a new service by --cpus and --ports; likewise. */
+int nat_lanes_new(const struct nat_args *args, struct nat_lanes *lanes);
+
+/* Those of one that there is, where one or both are given; likewise. */
+int nat_lanes_changed(const struct nat_args *args, struct nat_lanes *lanes);
+
+/* Those that the service has at present; likewise. */
+int nat_lanes_read(const struct nat_args *args, struct nat_lanes *lanes);
+
 #define NAT_COUNTERS	(PERCORE_A_STATS_MAX + 1 - PERCORE_A_STATS_NEW)
 
 /**

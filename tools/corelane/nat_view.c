@@ -46,14 +46,12 @@ const char *nat_counter_name(size_t i)
  * @list: JSON rows
  * @found: rows so far
  * @last: key of the row before
- * @table: text rows
  */
 struct view {
 	const struct nat_args *args;
 	json_t *list;
 	size_t found;
 	struct nat_key last;
-	struct cl_table table;
 };
 
 struct attrs {
@@ -219,7 +217,7 @@ static const char *state_text(const json_t *lane)
 }
 
 /* What show tells of a service, a row per lane. */
-static void text_service(struct view *view, const json_t *service)
+static void text_service(struct cl_table *table, const json_t *service)
 {
 	const json_t *lane, *lanes = json_object_get(service, "lanes");
 	size_t i;
@@ -227,7 +225,7 @@ static void text_service(struct view *view, const json_t *service)
 	json_array_foreach(lanes, i, lane) {
 		bool retired = json_is_true(json_object_get(lane, "retired"));
 
-		cl_table_row(&view->table, nat_text(service, "service"),
+		cl_table_row(table, nat_text(service, "service"),
 			     nat_text(service, "proto"),
 			     nat_text(service, "method"),
 			     nat_balance_text(service), retired ? "-" :
@@ -250,8 +248,6 @@ static int on_service(const struct nlmsghdr *nlh, void *data)
 		return 0;
 	}
 	view->found++;
-	if (!view->args->json)
-		text_service(view, service);
 	json_array_append_new(view->list, service);
 	return 0;
 }
@@ -347,22 +343,57 @@ static int dump(struct view *view, uint8_t cmd, cl_genl_cb cb)
 	return err ? CL_FAIL : CL_OK;
 }
 
+static void text_services(const json_t *list)
+{
+	const json_t *service;
+	struct cl_table table;
+	size_t i;
+
+	cl_table_init(&table, 7);
+	cl_table_row(&table, "SERVICE", "PROTO", "METHOD", "BALANCE", "CPU",
+		     "PORT", "STATE");
+	json_array_foreach(list, i, service)
+		text_service(&table, service);
+	cl_table_print(&table);
+}
+
 int nat_show(const struct nat_args *args)
 {
 	struct view view = { .args = args, .list = json_array() };
 	int ret;
 
-	cl_table_init(&view.table, 7);
-	cl_table_row(&view.table, "SERVICE", "PROTO", "METHOD", "BALANCE",
-		     "CPU", "PORT", "STATE");
 	ret = dump(&view, PERCORE_CMD_SERVICE_GET, on_service);
 	if (!ret && args->json)
 		return cl_print_json(json_pack("{s:o}", "services", view.list));
 	if (!ret && view.found)
-		cl_table_print(&view.table);
-	else
-		cl_table_free(&view.table);
+		text_services(view.list);
 	json_decref(view.list);
+	return ret;
+}
+
+int nat_lanes_read(const struct nat_args *args, struct nat_lanes *lanes)
+{
+	struct view view = { .args = args, .list = json_array() };
+	const json_t *lane;
+	size_t i;
+	int ret;
+
+	ret = dump(&view, PERCORE_CMD_SERVICE_GET, on_service);
+	lanes->n = 0;
+	json_array_foreach(json_object_get(json_array_get(view.list, 0), "lanes"),
+			   i, lane) {
+		if (json_is_true(json_object_get(lane, "retired")) ||
+		    lanes->n == CL_ARRAY_SIZE(lanes->lane))
+			continue;
+		lanes->lane[lanes->n++] = (struct nat_lane){
+			.cpu = (unsigned int)nat_number(lane, "cpu"),
+			.port = (uint16_t)nat_number(lane, "port"),
+		};
+	}
+	json_decref(view.list);
+	if (!ret && !lanes->n)
+		ret = cl_error("%s has no lanes: load the module that belongs to this command",
+			       nat_key_str(&args->key));
 	return ret;
 }
 

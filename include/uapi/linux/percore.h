@@ -137,7 +137,8 @@ enum percore_service_attr {
  * @PERCORE_A_LANE_CPU: u32, CPU whose packets the lane takes
  * @PERCORE_A_LANE_PORT: be16, private port that the lane's server listens on
  * @PERCORE_A_LANE_DRAIN: u8, 1: no new connections for the lane as long as
- *	another has a listener; 0 (the default): its share of them
+ *	another has a listener; 0: its share of them. Default: 0, or, with
+ *	PERCORE_CMD_SERVICE_SET, as it is with the CPU's present lane
  * @PERCORE_A_LANE_RETIRED: flag, told only: the service has the lane no more, but
  *	connections on it live; there is no cpu then
  * @PERCORE_A_LANE_LOAD: u8, told only, where the service has a mark for CPUs: how

@@ -163,8 +163,8 @@ static int percore_put_stats(struct sk_buff *skb, struct netlink_callback *cb,
 			     const struct percore_service *svc,
 			     unsigned int cpu, const u64 *n)
 {
+	const struct percore_lane *lane = percore_lane_of(svc, cpu);
 	void *hdr = percore_put_header(skb, cb, PERCORE_CMD_STATS_GET);
-	u16 lane = svc->lane_of_cpu[cpu];
 	int i;
 
 	BUILD_BUG_ON(PERCORE_A_STATS_NEW + PERCORE_STAT_SPILLED !=
@@ -177,8 +177,7 @@ static int percore_put_stats(struct sk_buff *skb, struct netlink_callback *cb,
 	    nla_put_u8(skb, PERCORE_A_STATS_PROTO, svc->proto) ||
 	    nla_put_u32(skb, PERCORE_A_STATS_CPU, cpu))
 		goto err_cancel;
-	if (svc->lane[lane].cpu == cpu &&
-	    nla_put_be16(skb, PERCORE_A_STATS_LANE_PORT, svc->lane[lane].port))
+	if (lane && nla_put_be16(skb, PERCORE_A_STATS_LANE_PORT, lane->port))
 		goto err_cancel;
 	for (i = 0; i < PERCORE_STAT_COUNT; i++)
 		if (nla_put_u64_64bit(skb, PERCORE_A_STATS_NEW + i, n[i],
@@ -196,7 +195,7 @@ err_cancel:
 static bool percore_stats_matter(const struct percore_service *svc,
 				 unsigned int cpu, const u64 *n)
 {
-	return svc->lane[svc->lane_of_cpu[cpu]].cpu == cpu ||
+	return percore_lane_of(svc, cpu) ||
 	       memchr_inv(n, 0, PERCORE_STAT_COUNT * sizeof(*n));
 }
 

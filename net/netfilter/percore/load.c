@@ -171,9 +171,8 @@ void percore_loads_inherit(struct percore_service *svc,
 	u16 i;
 
 	for (i = 0; i < svc->lanes; i++) {
-		was = &old->lane[old->lane_of_cpu[svc->lane[i].cpu]];
-		svc->lane[i].leave = svc->cpu_mark && old->cpu_mark &&
-				     was->cpu == svc->lane[i].cpu ?
+		was = percore_lane_of(old, svc->lane[i].cpu);
+		svc->lane[i].leave = svc->cpu_mark && old->cpu_mark && was ?
 				     was->leave : 0;
 	}
 }

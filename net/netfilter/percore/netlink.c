@@ -343,7 +343,18 @@ static int percore_parse_drain(struct nlattr **tb, u32 cpu, bool *drain,
 	return 0;
 }
 
+/* Is this CPU's lane drained in a service that changes? @old is NULL for one that is
+ * new.
+ */
+static bool percore_was_drained(const struct percore_service *old, u32 cpu)
+{
+	const struct percore_lane *was = old ? percore_lane_of(old, cpu) : NULL;
+
+	return was && was->drain;
+}
+
 static int percore_parse_lane(const struct nlattr *nest,
+			      const struct percore_service *old,
 			      struct percore_lane *lane,
 			      struct netlink_ext_ack *extack)
 {
@@ -371,6 +382,7 @@ static int percore_parse_lane(const struct nlattr *nest,
 					lane->cpu);
 		return -EINVAL;
 	}
+	lane->drain = percore_was_drained(old, lane->cpu);
 	return percore_parse_drain(tb, lane->cpu, &lane->drain, extack);
 }
 
@@ -411,6 +423,7 @@ static int percore_count_lanes(struct genl_info *info, u16 *lanes)
 }
 
 static int percore_parse_lanes(struct genl_info *info,
+			       const struct percore_service *old,
 			       struct percore_service *svc)
 {
 	const struct nlattr *attr;
@@ -420,7 +433,8 @@ static int percore_parse_lanes(struct genl_info *info,
 	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
 		if (nla_type(attr) != PERCORE_A_SERVICE_LANE)
 			continue;
-		err = percore_parse_lane(attr, &svc->lane[i++], info->extack);
+		err = percore_parse_lane(attr, old, &svc->lane[i++],
+					 info->extack);
 		if (err)
 			return err;
 	}
@@ -551,7 +565,7 @@ static int percore_service_new_doit(struct sk_buff *skb,
 	err = percore_parse_balance(info, svc);
 	if (err)
 		goto err_free;
-	err = percore_parse_lanes(info, svc);
+	err = percore_parse_lanes(info, NULL, svc);
 	if (err)
 		goto err_free;
 	mutex_lock(&pn->lock);
@@ -608,7 +622,7 @@ static int percore_set_lanes(struct genl_info *info,
 			     const struct percore_service *old)
 {
 	if (info->attrs[PERCORE_A_SERVICE_LANE])
-		return percore_parse_lanes(info, svc);
+		return percore_parse_lanes(info, old, svc);
 	memcpy(svc->lane, old->lane, old->lanes * sizeof(*old->lane));
 	return 0;
 }

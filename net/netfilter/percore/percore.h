@@ -455,6 +455,21 @@ static inline bool percore_is_resting(const struct percore_lane *lane)
 }
 
 /**
+ * percore_lane_of() - the lane that a CPU has for itself
+ * @svc: service that was put
+ * @cpu: CPU that is possible
+ *
+ * Return: lane, or NULL when the CPU shares one of another.
+ */
+static inline const struct percore_lane *
+percore_lane_of(const struct percore_service *svc, unsigned int cpu)
+{
+	const struct percore_lane *lane = &svc->lane[svc->lane_of_cpu[cpu]];
+
+	return lane->cpu == cpu ? lane : NULL;
+}
+
+/**
  * percore_rewrites() - has the service connections at private ports?
  * @svc: service
  *
