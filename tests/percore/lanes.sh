@@ -58,6 +58,10 @@ refused()
 	out=$(pc_srv corelane nat drain "$PC_VIP:81" --cpus 2 2>&1) && return 1
 	pc_srv corelane nat del "$PC_VIP:81" || return 1
 	[[ $out == *"CPU 2 has no lane of $PC_VIP:81"* ]] || { echo "# $out"; return 1; }
+	# None of them, when one is wrong.
+	out=$(lane drain 0-4 2>&1) && return 1
+	[[ $out == *"CPU 4 has no lane of $PC_VIP:80"* &&
+	   $(states) == "[false,false,false,false]" ]] || { echo "# $out, $(states)"; return 1; }
 	out=$(pc_srv corelane nat drain "$PC_VIP:82" --cpus 2 2>&1) && return 1
 	[[ $out == *"$PC_VIP:82 has no service"* ]]
 }

@@ -327,6 +327,23 @@ static int set_lane(struct cl_genl *genl, const struct nat_args *args,
 	return err;
 }
 
+/* All or none: a CPU without a lane is found before anything is changed. */
+static int check_lanes(const struct nat_args *args, const struct nat_lanes *lanes,
+		       bool drain)
+{
+	static struct nat_lanes present;
+	int ret;
+
+	ret = nat_lanes_read(args, &present);
+	for (size_t i = 0; !ret && i < lanes->n; i++)
+		if (!nat_lane_of(&present, lanes->lane[i].cpu))
+			ret = cl_error("CPU %u has no lane of %s, and nothing was %s: see `corelane nat show'",
+				       lanes->lane[i].cpu,
+				       nat_key_str(&args->key),
+				       drain ? "drained" : "undrained");
+	return ret;
+}
+
 static int set_lanes(const struct nat_args *args, bool drain)
 {
 	static struct nat_lanes lanes;
@@ -336,6 +353,8 @@ static int set_lanes(const struct nat_args *args, bool drain)
 	if (!args->cpus)
 		return cl_usage("which lanes? name their CPUs with --cpus");
 	ret = nat_parse_cpus(args->cpus, &lanes);
+	if (!ret)
+		ret = check_lanes(args, &lanes, drain);
 	if (ret)
 		return ret;
 	genl = cl_genl_open(PERCORE_GENL_NAME, NAT_HINT);

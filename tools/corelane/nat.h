@@ -116,6 +116,10 @@ int nat_lanes_changed(const struct nat_args *args, struct nat_lanes *lanes);
 /* Those that the service has at present; likewise. */
 int nat_lanes_read(const struct nat_args *args, struct nat_lanes *lanes);
 
+/* A CPU's lane, or NULL. */
+const struct nat_lane *nat_lane_of(const struct nat_lanes *lanes,
+				   unsigned int cpu);
+
 #define NAT_COUNTERS	(PERCORE_A_STATS_MAX + 1 - PERCORE_A_STATS_NEW)
 
 /**

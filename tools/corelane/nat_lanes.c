@@ -105,8 +105,8 @@ int nat_lanes_new(const struct nat_args *args, struct nat_lanes *lanes)
 	return lay_out(args->ports ? args->ports : NAT_DEFAULT_PORTS, lanes);
 }
 
-static const struct nat_lane *lane_of(const struct nat_lanes *lanes,
-				      unsigned int cpu)
+const struct nat_lane *nat_lane_of(const struct nat_lanes *lanes,
+				   unsigned int cpu)
 {
 	for (size_t i = 0; i < lanes->n; i++)
 		if (lanes->lane[i].cpu == cpu)
@@ -150,7 +150,7 @@ static int go_on(const struct nat_lanes *present, struct nat_lanes *lanes)
 
 	for (size_t i = 0; i < lanes->n; i++) {
 		struct nat_lane *lane = &lanes->lane[i];
-		const struct nat_lane *was = lane_of(present, lane->cpu);
+		const struct nat_lane *was = nat_lane_of(present, lane->cpu);
 
 		last += was ? 0 : step;
 		if (!was && !step)
