@@ -92,6 +92,25 @@ filtered()
 
 all_json() { jq -es 'length > 0 and all(.time and .event)' "$LINES" > /dev/null; }
 
+# What was told of fallback comes to what was counted.
+adds_up()
+{
+	local told
+
+	told=$(jq -s '[.[] | select(.event == "fallback") | .n] | add' "$LINES")
+	[[ $told == "$(pc_stat fallback)" ]]
+}
+
+# Other services change while the counters of many are read. It goes on, and tells
+# everything once.
+interrupted()
+{
+	pc_srv percore_nl fill 10.9.1.1 250 4 > /dev/null
+	ktap_print_msg "$(pc_srv percore_nl stir 10.9.1.1 5)"
+	kill -0 "$MONITOR" || { ktap_print_msg "$(< "$LINES.err")"; return 1; }
+	pc_conns 1 10 > /dev/null && within 30 adds_up
+}
+
 foreign()
 {
 	ip netns exec pc-cli corelane nat add 10.9.0.2:80 --cpus 0 --ports 9000 || return 1
@@ -101,8 +120,9 @@ foreign()
 }
 
 ktap_print_header
-ktap_set_plan 10
+ktap_set_plan 11
 pc_setup
+need_cmd percore_nl
 dmesg_mark
 monitor_begin
 pc_add
@@ -120,6 +140,7 @@ KNOCK=80
 monitor_begin --json "$PC_SERVICE"
 check "connections that go to another lane" trouble
 check "only the service that was asked for" filtered
+check "while other services change, too" interrupted
 check "not another namespace's" foreign
 check "each line is JSON" all_json
 monitor_end TERM || die "SIGTERM: not a good end"

@@ -4,8 +4,13 @@
  *
  *   bad             each kind of wrong message once; every refusal must have
  *                   the error, the words and the attribute expected of it
- *   fill VIP N      N services on VIP's port 80 and the ports above, lane on
- *                   CPU 0; prints how many were taken and the last words
+ *   fill VIP N [LANES]
+ *                   N services on VIP's port 80 and the ports above, lanes on
+ *                   CPU 0 and those above; prints how many were taken and the
+ *                   last words
+ *   stir VIP SECONDS
+ *                   drain and undrain the lane of VIP's port 80, as fast as it
+ *                   goes; prints how often
  *   fuzz N SEED     N random messages, most of them about a few services, some
  *                   mutilated; prints how many were taken and how many refused,
  *                   and fails when a refusal of percore's own says nothing
@@ -22,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include "random.h"
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
@@ -519,7 +525,7 @@ static int send_bad(void)
 	return wrong != 0;
 }
 
-static int fill(const char *vip, unsigned int n)
+static int fill(const char *vip, unsigned int n, unsigned int lanes)
 {
 	struct answer answer = { 0 };
 	unsigned int taken = 0;
@@ -532,12 +538,33 @@ static int fill(const char *vip, unsigned int n)
 					     0);
 
 		put_key(nlh, ntohl(addr.s_addr), (uint16_t)(80 + i));
-		put_lane(nlh, 0, (uint16_t)(10000 + i));
+		for (unsigned int cpu = 0; cpu < lanes; cpu++)
+			put_lane(nlh, cpu, (uint16_t)(10000 + i * lanes + cpu));
 		answer = ask();
 		taken += !answer.err;
 	}
 	printf("%u taken, error %d: %s\n", taken, answer.err, answer.text);
 	return 0;
+}
+
+static int stir(const char *vip, time_t seconds)
+{
+	time_t end = time(NULL) + seconds;
+	struct answer answer = { 0 };
+	unsigned int n = 0;
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, vip, &addr) != 1)
+		return 2;
+	for (; !answer.err && time(NULL) < end; n++) {
+		struct nlmsghdr *nlh = begin(family, PERCORE_CMD_LANE_SET, 0);
+
+		put_key(nlh, ntohl(addr.s_addr), 80);
+		put_drain(nlh, n % 2);
+		answer = ask();
+	}
+	printf("%u changes, error %d\n", n, answer.err);
+	return answer.err != 0;
 }
 
 /* Random messages */
@@ -692,11 +719,14 @@ int main(int argc, char **argv)
 	start();
 	if (argc == 2 && !strcmp(argv[1], "bad"))
 		return send_bad();
-	if (argc == 4 && !strcmp(argv[1], "fill"))
-		return fill(argv[2], (unsigned int)atoi(argv[3]));
+	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "fill"))
+		return fill(argv[2], (unsigned int)atoi(argv[3]),
+			    argc == 5 ? (unsigned int)atoi(argv[4]) : 1);
+	if (argc == 4 && !strcmp(argv[1], "stir"))
+		return stir(argv[2], atoi(argv[3]));
 	if (argc == 4 && !strcmp(argv[1], "fuzz"))
 		return fuzz((unsigned int)atoi(argv[2]),
 			    (unsigned int)atoi(argv[3]));
-	fputs("usage: percore_nl bad | fill VIP N | fuzz N SEED\n", stderr);
+	fputs("usage: percore_nl bad | fill VIP N [LANES] | stir VIP SECONDS | fuzz N SEED\n", stderr);
 	return 2;
 }

@@ -189,7 +189,8 @@ size_t cl_genl_room(const struct cl_genl *genl);
  *
  * The kernel's own words (extack) are kept in cl_genl_why().
  *
- * Return: 0, or -errno as the kernel or @cb gave it.
+ * Return: 0, or -errno as the kernel or @cb gave it; -EINTR when what is dumped
+ * changed meanwhile: messages may be missing, those that came are whole.
  */
 int cl_genl_run(struct cl_genl *genl, cl_genl_cb cb, void *arg);
 

@@ -31,9 +31,10 @@ static const int troubles[] = {
  * struct monitor - what is watched
  * @args: command line
  * @now: counters of this look
- * @then: of the one before
+ * @then: of the last one that saw all
  * @n_now: rows of @now
  * @n_then: rows of @then
+ * @compares: there was such a look
  * @next: where in @then the next row of this look is likely to be: rows come in
  *	the same order while services do not change
  */
@@ -41,6 +42,7 @@ struct monitor {
 	const struct nat_args *args;
 	struct nat_row *now, *then;
 	size_t n_now, n_then, next;
+	bool compares;
 };
 
 static volatile sig_atomic_t ended;
@@ -205,24 +207,35 @@ static int tell_trouble(struct monitor *m, const struct nat_row *row)
 	return err;
 }
 
-/* Read the counters; tell what they say, but for the first time. */
-static int look(struct monitor *m, struct cl_genl *genl, bool tell)
+/* This look is the one before the next. */
+static void look_ends(struct monitor *m)
 {
 	struct nat_row *rows = m->then;
-	int err;
 
 	m->then = m->now;
 	m->n_then = m->n_now;
 	m->now = rows;
+	m->compares = true;
+}
+
+/* Read the counters; tell what they say, but for the first time. */
+static int look(struct monitor *m, struct cl_genl *genl)
+{
+	int err;
+
 	m->n_now = 0;
 	m->next = 0;
 	cl_genl_msg(genl, PERCORE_CMD_STATS_GET, PERCORE_GENL_VERSION, NLM_F_DUMP);
 	err = cl_genl_run(genl, on_row, m);
-	/* The services changed meanwhile: the rows that came are good. */
+	/* The services changed meanwhile. Of a row that did not come for it the next
+	 * look would tell all that it ever counted: so that compares with the one
+	 * before this.
+	 */
 	if (err == -EINTR)
-		err = 0;
-	for (size_t i = 0; tell && !err && i < m->n_now; i++)
+		return 0;
+	for (size_t i = 0; m->compares && !err && i < m->n_now; i++)
 		err = tell_trouble(m, &m->now[i]);
+	look_ends(m);
 	return err;
 }
 
@@ -234,7 +247,7 @@ static int64_t now_ms(void)
 static int watch(struct monitor *m, struct cl_genl *notices,
 		 struct cl_genl *counters)
 {
-	int err = look(m, counters, false);
+	int err = look(m, counters);
 	int64_t next = now_ms() + LOOK_MS, left;
 
 	while (err >= 0 && !ended) {
@@ -246,7 +259,7 @@ static int watch(struct monitor *m, struct cl_genl *notices,
 		if (err == -EINTR)
 			err = 0;
 		if (err >= 0 && now_ms() >= next) {
-			err = look(m, counters, true);
+			err = look(m, counters);
 			next = now_ms() + LOOK_MS;
 		}
 	}

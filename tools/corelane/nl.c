@@ -109,10 +109,28 @@ static mnl_cb_t control[NLMSG_MIN_TYPE] = {
 	[NLMSG_DONE] = on_done,
 };
 
+/* Was a dump interrupted by a change? libmnl leaves it at the first message that says
+ * so, and what comes behind it would be taken for the answer to the next request. So
+ * it is not told.
+ */
+static bool take_interrupted(void *buf, ssize_t len)
+{
+	struct nlmsghdr *nlh = buf;
+	bool interrupted = false;
+	int left = (int)len;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		interrupted |= nlh->nlmsg_flags & NLM_F_DUMP_INTR;
+		nlh->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
 int cl_genl_run(struct cl_genl *genl, cl_genl_cb cb, void *arg)
 {
 	struct nlmsghdr *nlh = (struct nlmsghdr *)genl->send;
 	unsigned int port = mnl_socket_get_portid(genl->sock);
+	bool interrupted = false;
 	ssize_t len;
 	int ret;
 
@@ -130,12 +148,15 @@ int cl_genl_run(struct cl_genl *genl, cl_genl_cb cb, void *arg)
 					  sizeof(genl->recv));
 		if (len < 0)
 			return -errno;
+		interrupted |= take_interrupted(genl->recv, len);
 		ret = mnl_cb_run2(genl->recv, (size_t)len, genl->seq, port,
 				  on_data, genl, control, NLMSG_MIN_TYPE);
 	} while (ret > MNL_CB_STOP);
 	if (ret == MNL_CB_ERROR)
 		return errno ? -errno : -EIO;
-	return genl->cb_err;
+	if (genl->cb_err)
+		return genl->cb_err;
+	return interrupted ? -EINTR : 0;
 }
 
 const char *cl_genl_why(const struct cl_genl *genl, int err)
