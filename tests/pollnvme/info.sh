@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-need_cmd corelane jq fio blkdiscard
+need_cmd corelane jq fio blkdiscard unshare
 trap pn_cleanup EXIT
 tracing=/sys/kernel/tracing/events/pollnvme
 
@@ -134,6 +134,50 @@ top_sees()
 		> /dev/null <<< "$top"
 }
 
+# tables DIR DISK...: in place of debugfs, by which these disks have long spun
+tables()
+{
+	local dir=$1 disk
+
+	for disk in "${@:2}"; do
+		printf 'cpu spin_ns\n0 9000000000000\n' > "$dir/new"
+		mv "$dir/new" "$dir/$disk"
+	done
+}
+
+# There is nothing of the first disk until top has looked twice. What the disks have
+# spun before is no part of what they spin.
+gap_is_no_spin()
+{
+	local fake=/tmp/pn-fake debug=/sys/kernel/debug/pollnvme last top
+
+	last=$(pn_ram last size_mb=1 queues=1)
+	pn_wait_disk "$last"
+	mkdir "$fake"
+	# shellcheck disable=SC2046  # names of disks
+	tables "$fake" $(ls "$debug")
+	rm "$fake/$1"
+	mount --bind "$fake" "$debug" || return 1
+	corelane block top --interval 200 --count 10 > /tmp/pn-top &
+	top=$!
+	within 60 grep -q spun /tmp/pn-top && tables "$fake" "$1"
+	wait "$top" || top=failed
+	umount "$debug"
+	[[ $top != failed && $(grep -c '^spun away:$' /tmp/pn-top) -eq 10 ]] && return
+	ktap_print_msg "$(grep spun /tmp/pn-top)"
+	return 1
+}
+
+# What it cannot know it does not tell as nothing.
+no_debugfs()
+{
+	local out
+
+	out=$(unshare -m sh -c 'umount -l /sys/kernel/debug && corelane block top --json' 2>&1) &&
+		return 1
+	[[ $out == *"with debugfs mounted"* ]] || { ktap_print_msg "$out"; return 1; }
+}
+
 # traced EVENT COMMAND...: events that a command left behind, in $events
 traced()
 {
@@ -184,7 +228,7 @@ table_adds_up()
 }
 
 ktap_print_header
-ktap_set_plan 16
+ktap_set_plan 18
 dmesg_mark
 pn_load
 disk=$(pn_ram info size_mb=16)
@@ -199,6 +243,8 @@ check "it tells the mode" tells_mode "$disk"
 check "it tells that it can only poll" polls_only
 check "set: understands all before it writes" sets_safely "$disk"
 check "top: reads per second, and what is spun away" top_sees "$disk"
+check "top: a disk that goes, and one behind it" gap_is_no_spin "$disk"
+check "top: not without debugfs" no_debugfs
 if [[ -d $tracing ]]; then
 	# Else the scheduler is traced, too, to learn names: its code is patched
 	# while all run it, which QEMU before 8.1 does not always survive.

@@ -8,18 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "block.h"
 
 #define DEBUG_DIR	"/sys/kernel/debug/pollnvme"
 #define BLANKS		"\n "
 
+/* What a disk had spun away, by CPU. */
+struct spin {
+	bool known;
+	uint64_t ns[CL_MAX_CPUS];
+};
+
 /* One look: the counters of all disks, by CPU. */
 struct look {
 	uint64_t ns;
 	size_t n;
 	struct block_disk *disks;
-	uint64_t (*spin_ns)[CL_MAX_CPUS];	/* by disk and CPU */
+	struct spin *spins;	/* by disk */
 	size_t cpus;
 };
 
@@ -48,8 +55,10 @@ static uint64_t column(char *line, int want)
 /* The table of a disk in debugfs: a line per CPU, the first names columns. */
 static int read_cpus(struct look *look, size_t disk)
 {
+	struct spin *spin = &look->spins[disk];
 	char path[256], line[1024];
 	int want = -1;
+	bool gone;
 	FILE *f;
 
 	snprintf(path, sizeof(path), DEBUG_DIR "/%s", look->disks[disk].name);
@@ -63,18 +72,22 @@ static int read_cpus(struct look *look, size_t disk)
 
 		if (cpu >= CL_MAX_CPUS)
 			continue;
-		look->spin_ns[disk][cpu] = column(line, want);
+		spin->ns[cpu] = column(line, want);
 		if (cpu >= look->cpus)
 			look->cpus = cpu + 1;
 	}
+	gone = ferror(f);
 	fclose(f);
-	return want > 0 ? 0 : -EINVAL;
+	if (gone)
+		return -ENOENT;
+	spin->known = want > 0;
+	return spin->known ? 0 : -EINVAL;
 }
 
 static void look_free(struct look *look)
 {
 	free(look->disks);
-	free(look->spin_ns);
+	free(look->spins);
 }
 
 static int look_take(struct look *look, const char *name)
@@ -85,13 +98,17 @@ static int look_take(struct look *look, const char *name)
 	look->n = block_list(name, &look->disks);
 	if (name && !look->n)
 		return block_unknown(name);
-	look->spin_ns = calloc(look->n ? look->n : 1, sizeof(*look->spin_ns));
-	if (!look->spin_ns)
+	look->spins = calloc(look->n ? look->n : 1, sizeof(*look->spins));
+	if (!look->spins)
 		return cl_error("out of memory: close something");
 	look->ns = cl_now_ns();
-	for (size_t i = 0; i < look->n && !err; i++)
+	for (size_t i = 0; i < look->n && !err; i++) {
 		err = read_cpus(look, i);
-	if (err && err != -ENOENT)
+		/* A disk may go away meanwhile; without debugfs all are missing. */
+		if (err == -ENOENT && !access(DEBUG_DIR, F_OK))
+			err = 0;
+	}
+	if (err)
 		return cl_error("cannot read " DEBUG_DIR " (%s): run as root, with debugfs mounted",
 				strerror(-err));
 	return CL_OK;
@@ -125,11 +142,12 @@ static void shares(const struct look *old, const struct look *new, double *share
 
 	memset(share, 0, sizeof(*share) * CL_MAX_CPUS);
 	for (size_t i = 0; i < new->n; i++) {
-		if (!before(old, &new->disks[i], &then))
+		if (!before(old, &new->disks[i], &then) ||
+		    !new->spins[i].known || !old->spins[then].known)
 			continue;
 		for (size_t cpu = 0; cpu < new->cpus; cpu++)
-			share[cpu] += (double)grown(new->spin_ns[i][cpu],
-						    old->spin_ns[then][cpu]) / ns;
+			share[cpu] += (double)grown(new->spins[i].ns[cpu],
+						    old->spins[then].ns[cpu]) / ns;
 	}
 }
 
