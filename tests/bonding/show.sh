@@ -94,8 +94,23 @@ refused()
 		{ echo "# status $status: $error"; return 1; }
 }
 
+# Any bytes may be a name; a bond or a slave is not missing for that.
+odd_names()
+{
+	local bond=$'bt\xff' slave=$'cb\xff' text
+
+	ip link add "$bond" type bond && ip link add "$slave" type veth peer name cbx &&
+		ip link set "$slave" master "$bond" || return 1
+	text=$(corelane bond show --json)
+	ip link del "$bond"
+	ip link del "$slave"
+	jq -c 'map({bond, slaves: [.slaves[].name]})' <<< "$text" | sed 's/^/# /'
+	jq -e 'map(.bond) == ["bt0", "bt?"] and
+		(.[1] | [.slaves[].name] == ["cb?"])' <<< "$text" > /dev/null
+}
+
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 10
 dmesg_mark
 bt_up balance-xor cpu-bound || die "no links"
 check "nothing known: by hash" by_hash
@@ -103,6 +118,7 @@ check "by mask, and a CPU in no mask" by_mask
 check "the counters are the kernel's" counters
 check "a slave that is down: its CPU goes by hash" unusable
 check "under another policy it says so" not_in_use
+check "names that are no UTF-8" odd_names
 check "what is no bond is refused" refused 1 "lo is not a bond" show lo
 check "a path is refused" refused 2 "no interface name" show ../bt0
 check "without a command it says what to do" refused 2 "corelane bond show"

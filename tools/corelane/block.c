@@ -19,10 +19,8 @@ static void read_text(char *text, const char *disk, const char *file)
 {
 	if (cl_read_file(text, BLOCK_TEXT, BLOCK_DIR "/%s/%s", disk, file) < 0)
 		strcpy(text, "?");
-	/* The device chose some of it: nothing for a terminal or for JSON. */
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
+	/* The device chose some of it. */
+	cl_plain(text);
 }
 
 static bool read_disk(struct block_disk *disk, const char *name)

@@ -269,6 +269,23 @@ static void print_text(const struct bond *b)
 	cl_table_print(&t);
 }
 
+/* The kernel takes any bytes for an interface's name, JSON UTF-8 alone. */
+static json_t *json_name(const char *name)
+{
+	json_t *json = json_string(name);
+	char *plain;
+
+	if (json)
+		return json;
+	plain = strdup(name);
+	if (!plain)
+		return NULL;
+	cl_plain(plain);
+	json = json_string(plain);
+	free(plain);
+	return json;
+}
+
 static json_t *json_counters(const struct cell *c)
 {
 	return json_pack("{s:I, s:I, s:I, s:I}", "local", (json_int_t)c->local,
@@ -283,8 +300,8 @@ static json_t *json_slave(const struct bond *b, const struct slave *s)
 	for (size_t row = 0; row < b->n_cpus; row++)
 		json_object_set_new(per_cpu, cl_str("%u", b->cpus[row]),
 				    json_counters(&s->cells[row]));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", s->name, "link",
-			 s->status, "tx_cpus", s->tx_cpus, "packets",
+	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "name",
+			 json_name(s->name), "link", s->status, "tx_cpus", s->tx_cpus, "packets",
 			 json_counters(&s->sum), "packets_per_cpu", per_cpu);
 }
 
@@ -296,15 +313,16 @@ static json_t *json_bond(const struct bond *b)
 	for (size_t row = 0; row < b->n_cpus; row++) {
 		const char *name = owner(b, row, &why);
 
-		json_array_append_new(cpus, json_pack("{s:i, s:s?, s:s}", "cpu",
+		json_array_append_new(cpus, json_pack("{s:i, s:o, s:s}", "cpu",
 						      (int)b->cpus[row], "slave",
-						      name, "why", why));
+						      name ? json_name(name) :
+						      json_null(), "why", why));
 	}
 	for (size_t i = 0; i < b->n_slaves; i++)
 		json_array_append_new(slaves, json_slave(b, &b->slaves[i]));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "bond", b->name, "mode",
-			 b->mode, "policy", b->policy, "cpus", cpus, "slaves",
-			 slaves);
+	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "bond",
+			 json_name(b->name), "mode", b->mode, "policy",
+			 b->policy, "cpus", cpus, "slaves", slaves);
 }
 
 static int show(const char *name, const struct args *args, json_t *all)
@@ -315,10 +333,10 @@ static int show(const char *name, const struct args *args, json_t *all)
 	if (!b)
 		return cl_error("out of memory");
 	ret = read_bond(b, name);
-	if (!ret && args->json)
-		json_array_append_new(all, json_bond(b));
-	else if (!ret)
+	if (!ret && !args->json)
 		print_text(b);
+	else if (!ret && json_array_append_new(all, json_bond(b)))
+		ret = cl_error("out of memory");
 	free_bond(b);
 	free(b);
 	return ret;

@@ -60,6 +60,12 @@ int cl_usage(const char *fmt, ...) CL_PRINTF(1, 2);
 int cl_print_json(json_t *root);
 
 /**
+ * cl_plain() - make text fit for a terminal and for JSON, wherever it comes from
+ * @text: text; whatever is not printable ASCII becomes a question mark
+ */
+void cl_plain(char *text);
+
+/**
  * struct cl_table - a text table whose columns are as wide as their contents
  * @columns: number of columns
  * @cells: @rows * @columns strings, owned by the table

@@ -54,6 +54,13 @@ int cl_print_json(json_t *root)
 	return err ? cl_error("cannot write JSON") : CL_OK;
 }
 
+void cl_plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static void *must(void *p)
 {
 	if (!p) {
