@@ -65,11 +65,12 @@ static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 		cpu_relax();
 	}
 	pollnvme_count_add(ns->stats, POLLNVME_SPINS, looks);
-	/* What others had of the CPU is neither spun nor the device's time. */
+	/* What others had of the CPU was not spun. */
 	now = ktime_get_ns() - away;
 	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS, now - cmd->start_ns);
 	trace_pollnvme_spin(cmd, now - cmd->start_ns, looks, done);
-	if (unlikely(pollnvme_teaches(ns, cmd)))
+	/* When it ended meanwhile nobody knows. */
+	if (unlikely(pollnvme_teaches(ns, cmd)) && !away)
 		pollnvme_learn(ns, cmd, now);
 	return done;
 }

@@ -68,9 +68,12 @@ static int pollnvme_disks_switch(struct pollnvme_ctrl *ctrl, bool want_mq)
 	pollnvme_ns_remove_all(ctrl);
 	pollnvme_mq_teardown(old);
 	err = pollnvme_scan(ctrl);
-	/* Cut off by a reset, maybe: there are no disks now. */
+	/* Cut off by a reset, maybe: there are no disks now. Whoever listens to
+	 * the controller looks again; to start that here would be too late where
+	 * the controller goes away.
+	 */
 	if (err)
-		pollnvme_events_start(ctrl, true);
+		WRITE_ONCE(ctrl->rescan, true);
 	return err;
 }
 

@@ -140,6 +140,21 @@ static int pollnvme_submit_admin(struct pollnvme_ctrl *ctrl,
 	}
 }
 
+/* Sends an I/O command. Its disk may be gone, and another namespace have its number,
+ * of another block size: what was checked would be wrong. One that is sent goes to
+ * the namespace that it was meant for.
+ */
+static int pollnvme_submit_io(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
+{
+	int err = -ENODEV;
+
+	down_read(&ns->user_lock);
+	if (!ns->gone)
+		err = blk_status_to_errno(pollnvme_submit(ns, cmd, false));
+	up_read(&ns->user_lock);
+	return err;
+}
+
 /*
  * Not interruptible: the pages are the controller's until the command ends. A
  * command that outlives its time is aborted, then the controller is reset,
@@ -179,7 +194,7 @@ static int pollnvme_passthru_run(struct pollnvme_ctrl *ctrl,
 	int err;
 
 	if (ns)
-		err = blk_status_to_errno(pollnvme_submit(ns, cmd, false));
+		err = pollnvme_submit_io(ns, cmd);
 	else
 		err = pollnvme_submit_admin(ctrl, cmd);
 	if (err)
@@ -236,24 +251,6 @@ static void pollnvme_passthru_fill(struct nvme_command *c,
 	c->common.cdw15 = cpu_to_le32(ask->cdw15);
 }
 
-/* On a namespace. Its disk may be gone, and another namespace have its id, of
- * another block size: what was checked would be wrong.
- */
-static int pollnvme_passthru_ns(struct pollnvme_ns *ns,
-				const struct nvme_passthru_cmd64 *ask,
-				struct pollnvme_cmd *cmd, u32 timeout_ms)
-{
-	int ret = -ENODEV;
-
-	/* Held until the command ended: removal waits for it. */
-	down_read(&ns->user_lock);
-	if (!ns->gone)
-		ret = pollnvme_passthru_data(ns->ctrl, ns, ask, cmd,
-					     timeout_ms);
-	up_read(&ns->user_lock);
-	return ret;
-}
-
 /* Returns an NVMe status, or an error. */
 static int pollnvme_passthru(struct pollnvme_ctrl *ctrl, struct pollnvme_ns *ns,
 			     struct nvme_passthru_cmd64 *ask)
@@ -288,9 +285,7 @@ static int pollnvme_passthru(struct pollnvme_ctrl *ctrl, struct pollnvme_ns *ns,
 	down_read(&ctrl->user_lock);
 	ret = -ENODEV;
 	if (!ctrl->gone)
-		ret = ns ? pollnvme_passthru_ns(ns, ask, &cmd, timeout_ms) :
-			   pollnvme_passthru_data(ctrl, NULL, ask, &cmd,
-						  timeout_ms);
+		ret = pollnvme_passthru_data(ctrl, ns, ask, &cmd, timeout_ms);
 	up_read(&ctrl->user_lock);
 	ask->result = cmd.result;
 	return ret;

@@ -329,7 +329,7 @@ void pollnvme_ns_remove(struct pollnvme_ns *ns)
 	del_gendisk(ns->disk);
 	/* It waited for submit_bio, not for what that left behind. */
 	pollnvme_async_drain(ns);
-	/* Nor for users' commands, which an open disk may still be given. */
+	/* Nor for users' commands: from here on none is sent. */
 	down_write(&ns->user_lock);
 	ns->gone = true;
 	up_write(&ns->user_lock);

@@ -393,8 +393,8 @@ struct pollnvme_ctrl {
  * @lba_shift: log2 of the block size
  * @read_only: write protected
  * @named: the controller told its ids, or that it has none
- * @user_lock: held for reading while a command from user space runs on it
- * @gone: no command from user space may run any more; under @user_lock
+ * @user_lock: held for reading while a command from user space is sent to it
+ * @gone: no such command may be sent any more; under @user_lock
  * @leaving: the disk goes away: it may not be opened; under its @open_mutex
  * @nguid: globally unique id, zero when it has none
  * @eui64: the older, shorter id
