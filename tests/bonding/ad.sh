@@ -320,6 +320,9 @@ standby_learns_nothing()
 	done
 	flood 0 "$active" && [[ $(bt_cell "cb$active" 0 bound) == learned ]] || return 1
 	flood 0 "$standby"
+	# also where what comes in there is delivered
+	echo 1 > $BT_SYSFS/all_slaves_active && flood 0 "$standby"
+	echo 0 > $BT_SYSFS/all_slaves_active
 	echo "# CPU 0: cb$active $(bt_cell "cb$active" 0 bound)," \
 		"cb$standby $(bt_cell "cb$standby" 0 bound)"
 	[[ $(bt_cell "cb$active" 0 bound) == learned ]]

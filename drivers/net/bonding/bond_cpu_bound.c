@@ -112,7 +112,7 @@ void bond_cpu_bound_learn(const struct slave *slave)
 	/* All that comes in by a port outside of the active aggregator is what a
 	 * switch floods, and nothing can be sent there.
 	 */
-	if (unlikely(slave->inactive))
+	if (unlikely(slave->backup))
 		return;
 
 	/* there is none in modes that have no use for the policy */

@@ -10,7 +10,8 @@
  * places:
  *
  * - The socket itself, where it would remember a transmit queue. Nothing else
- *   uses that place when the slave has one queue and no device below it.
+ *   uses that place when the slave has one queue and no slave of the bond has
+ *   devices below it.
  * - A table, indexed and tagged by a hash of the socket's address, where the
  *   socket's place belongs to the slave or to what is below it, because
  *   netdev_pick_tx() keeps a queue there. A flow writes to it when it begins
@@ -126,26 +127,12 @@ static bool bond_cpu_bound_may_move(const struct sock *sk,
 }
 
 /* Is what the socket holds our mark? A bond that is one of our slaves makes such
- * marks too, by slots of its own; so where a slave of ours could not have held it,
- * it is the other's.
+ * marks too, by slots of its own; so where a slave is stacked we make none.
  */
-static bool bond_cpu_bound_marked(const struct bond_up_slave *slaves,
-				  unsigned int count,
-				  const struct bond_cpu_bound_slave *state,
+static bool bond_cpu_bound_marked(const struct bond_cpu_bound_map *map,
 				  int queue)
 {
-	const struct bond_cpu_bound_slave *holder;
-	unsigned int place;
-
-	if (queue < 0 || !bond_cpu_bound_is_mark(queue))
-		return false;
-
-	place = slaves->cpu_bound->slots.place[queue & BOND_CPU_BOUND_SLOT_MASK];
-	if (place >= count)
-		return !state->stacked;
-
-	holder = rcu_dereference(slaves->arr[place]->cpu_bound);
-	return holder && !holder->stacked;
+	return !map->stacked && queue >= 0 && bond_cpu_bound_is_mark(queue);
 }
 
 static u8 bond_cpu_bound_recall(const struct bond_cpu_bound_map *map, int queue,
@@ -179,8 +166,8 @@ static void bond_cpu_bound_remember(const struct bond_cpu_bound_map *map,
 {
 	u32 *flow;
 
-	if (slave->dev->real_num_tx_queues == 1 && !state->stacked &&
-	    (queue < 0 || bond_cpu_bound_is_mark(queue))) {
+	if (slave->dev->real_num_tx_queues == 1 && !map->stacked &&
+	    (queue < 0 || marked)) {
 		sk_tx_queue_set(sk, bond_cpu_bound_mark(state->slot));
 		return;
 	}
@@ -206,7 +193,7 @@ bond_cpu_bound_moves(const struct sk_buff *skb,
 		     enum bond_cpu_bound_kind *kind)
 {
 	const struct bond_cpu_bound_map *map = slaves->cpu_bound;
-	bool marked = bond_cpu_bound_marked(slaves, count, state, queue);
+	bool marked = bond_cpu_bound_marked(map, queue);
 	u32 hash = hash_ptr(skb->sk, 32);
 	u8 last = bond_cpu_bound_recall(map, queue, marked, hash);
 	unsigned int place;
@@ -258,7 +245,7 @@ struct slave *bond_cpu_bound_keep_order(const struct sk_buff *skb,
 
 	queue = sk_tx_queue_get(sk);
 	if (likely(queue == bond_cpu_bound_mark(state->slot) &&
-		   !state->stacked))
+		   !slaves->cpu_bound->stacked))
 		return slave;
 
 	return bond_cpu_bound_moves(skb, slaves, count, slave, state, queue,

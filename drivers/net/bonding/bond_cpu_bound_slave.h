@@ -59,7 +59,7 @@ struct bond_cpu_bound_group {
  * @stats: counters, one set a CPU
  * @votes: the group's
  * @slot: the slave's number in the votes and in the memory of flows
- * @stacked: there are devices below the slave, which may have queues
+ * @stacked: there are devices below the slave
  * @group: shared with the bond's other slaves
  * @tx_cpus: CPUs given to the slave, empty for none; under RTNL
  *
@@ -79,6 +79,8 @@ struct bond_cpu_bound_slave {
  * struct bond_cpu_bound_map - what the transmit path reads
  * @votes: the group's
  * @flows: the group's, may be NULL
+ * @stacked: a slave has devices below it, which may have queues, or be a bond
+ *	of this policy
  * @slots: places by slot
  * @place: places by CPU
  *
@@ -88,6 +90,7 @@ struct bond_cpu_bound_slave {
 struct bond_cpu_bound_map {
 	struct bond_cpu_bound_vote __percpu *votes;
 	u32 *flows;
+	bool stacked;
 	struct bond_cpu_bound_slots slots;
 	u16 place[];
 };

@@ -245,17 +245,28 @@ void bond_cpu_bound_describe(unsigned int cpu, const unsigned int *ranks,
  * of order holds for fewer sockets, and the next change of slaves tries again.
  */
 static void bond_cpu_bound_need_flows(struct bond_cpu_bound_group *group,
-				      const struct bond_up_slave *all)
+				      const struct bond_up_slave *all,
+				      bool stacked)
+{
+	unsigned int i;
+
+	for (i = 0; i < all->count && !group->flows; i++)
+		if (stacked || all->arr[i]->dev->num_tx_queues > 1)
+			group->flows = bond_cpu_bound_flows_alloc();
+}
+
+static bool bond_cpu_bound_any_stacked(const struct bond_up_slave *all)
 {
 	struct bond_cpu_bound_slave *state;
 	unsigned int i;
 
-	for (i = 0; i < all->count && !group->flows; i++) {
+	for (i = 0; i < all->count; i++) {
 		state = rtnl_dereference(all->arr[i]->cpu_bound);
-		if (all->arr[i]->dev->num_tx_queues > 1 ||
-		    (state && state->stacked))
-			group->flows = bond_cpu_bound_flows_alloc();
+		if (state && state->stacked)
+			return true;
 	}
+
+	return false;
 }
 
 static void bond_cpu_bound_fill(struct bond_cpu_bound_map *map,
@@ -318,7 +329,8 @@ struct bond_up_slave *bond_cpu_bound_attach(struct bonding *bond,
 
 	usable = grown;
 	map = (void *)usable + at;
-	bond_cpu_bound_need_flows(state->group, all);
+	map->stacked = bond_cpu_bound_any_stacked(all);
+	bond_cpu_bound_need_flows(state->group, all, map->stacked);
 	bond_cpu_bound_fill(map, state->group, members, all->count);
 	usable->cpu_bound = map;
 
