@@ -96,9 +96,18 @@ goes_and_comes()
 # the namespace that has the number then.
 not_to_another()
 {
-	local said=() line
+	local status=0
 
 	coproc KEEP { python3 "$(dirname "$0")/nvme_ioctl.py" keep "/dev/${ctrl}n2" 2; }
+	asks_in_turn || status=1
+	kill "$KEEP_PID" && wait "$KEEP_PID" 2> /dev/null
+	return $status
+}
+
+asks_in_turn()
+{
+	local said=() line
+
 	read -r line <&"${KEEP[0]}" && [[ $line == open ]] || return 1
 	echo >&"${KEEP[1]}" && read -r line <&"${KEEP[0]}" && said+=("$line")
 	echo 5 > "$CONFIG/events/active"
@@ -107,7 +116,6 @@ not_to_another()
 	echo 7 > "$CONFIG/events/active"
 	wait_for are_there 1 2 3 || return 1
 	echo >&"${KEEP[1]}" && read -r line <&"${KEEP[0]}" && said+=("$line")
-	kill "$KEEP_PID" && wait "$KEEP_PID" 2> /dev/null
 	ktap_print_msg "before, gone, another: ${said[*]}"
 	[[ ${said[*]} == '0x0 ENODEV ENODEV' ]]
 }

@@ -55,7 +55,7 @@ sleeps_deep()
 	local before
 
 	before=$(pn_said "${disk%n1}: reset done")
-	echo deep > /sys/power/mem_sleep && echo 0 > $ALARM && echo +15 > $ALARM || return 1
+	echo deep > /sys/power/mem_sleep && echo 0 > $ALARM && echo +30 > $ALARM || return 1
 	sleep_as mem none && pn_more_done "$disk" 5 || return 1
 	[[ $(pn_said "${disk%n1}: reset done") -eq $((before + 1)) ]] &&
 		[[ $(pn_said 'Waking up from system sleep state S3') -gt 0 ]]

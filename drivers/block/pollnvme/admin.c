@@ -6,19 +6,9 @@
 #include <linux/delay.h>
 #include "pollnvme.h"
 
-/**
- * pollnvme_admin() - run an admin command
- * @ctrl: controller
- * @c: command, with its data pointer
- * @result: double word 0 of the completion, or NULL
- *
- * A live controller that does not answer is reset.
- *
- * Return: 0, -EIO with an error status, -EAGAIN with one that passes, such as that
- * of a reset, -ETIMEDOUT, or why it was not sent.
- */
-int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
-		   u32 *result)
+/* Runs an admin command: its status, or an error. */
+static int pollnvme_admin_status(struct pollnvme_ctrl *ctrl,
+				 struct nvme_command *c, u32 *result)
 {
 	struct pollnvme_cmd cmd = { .c = *c };
 	ktime_t end = ktime_add_ms(ktime_get(), POLLNVME_ADMIN_TIMEOUT_MS);
@@ -48,9 +38,25 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
 	pollnvme_qp_finish(&cmd);
 	if (result)
 		*result = (u32)cmd.result;
-	if (!cmd.status)
-		return 0;
-	return pollnvme_status_may_retry(cmd.status) ? -EAGAIN : -EIO;
+	return cmd.status;
+}
+
+/**
+ * pollnvme_admin() - run an admin command
+ * @ctrl: controller
+ * @c: command, with its data pointer
+ * @result: double word 0 of the completion, or NULL
+ *
+ * A live controller that does not answer is reset.
+ *
+ * Return: 0, -EIO with an error status, -ETIMEDOUT, or why it was not sent.
+ */
+int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
+		   u32 *result)
+{
+	int status = pollnvme_admin_status(ctrl, c, result);
+
+	return status > 0 ? -EIO : status;
 }
 
 /**
@@ -59,18 +65,23 @@ int pollnvme_admin(struct pollnvme_ctrl *ctrl, struct nvme_command *c,
  * @cns: which structure
  * @nsid: of which namespace
  *
- * Return: 0 or an error.
+ * Return: 0, -EIO with an error status, -EAGAIN with one that passes, such as that of a
+ * command cut off by a reset, or another error.
  */
 int pollnvme_identify(struct pollnvme_ctrl *ctrl, u8 cns, u32 nsid)
 {
 	struct nvme_command c = {};
+	int status;
 
 	memset(ctrl->page, 0, POLLNVME_PAGE_SIZE);
 	c.identify.opcode = nvme_admin_identify;
 	c.identify.nsid = cpu_to_le32(nsid);
 	c.identify.cns = cns;
 	c.identify.dptr.prp1 = cpu_to_le64(ctrl->page_addr);
-	return pollnvme_admin(ctrl, &c, NULL);
+	status = pollnvme_admin_status(ctrl, &c, NULL);
+	if (status <= 0)
+		return status;
+	return pollnvme_status_may_retry(status) ? -EAGAIN : -EIO;
 }
 
 /**

@@ -141,8 +141,7 @@ static int pollnvme_submit_admin(struct pollnvme_ctrl *ctrl,
 }
 
 /* Sends an I/O command. Its disk may be gone, and another namespace have its number,
- * of another block size: what was checked would be wrong. One that is sent goes to
- * the namespace that it was meant for.
+ * of another block size: what was checked would be wrong.
  */
 static int pollnvme_submit_io(struct pollnvme_ns *ns, struct pollnvme_cmd *cmd)
 {

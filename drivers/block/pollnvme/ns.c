@@ -116,7 +116,6 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 		/* Refused, there is none; else nothing is known. */
 		if (err && err != -EIO)
 			return err;
-		ns->named = !err;
 		if (!err)
 			pollnvme_parse_descs(ns, ctrl->page);
 	}
@@ -247,22 +246,30 @@ void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 	return;
 
 free:
+	/* Whoever listens to the controller looks again. */
+	if (err == -EAGAIN)
+		WRITE_ONCE(ctrl->rescan, true);
 	if (err != -ENODEV && err != -EOPNOTSUPP)
 		dev_err(&ctrl->dev, "namespace %u not attached (%d)\n", nsid,
 			err);
 	pollnvme_ns_free(ns);
 }
 
-/* Ids that one of the two was not told say nothing. */
+/* Are two ids different? Zeroes are none. */
+static bool pollnvme_differ(const void *a, const void *b, size_t len)
+{
+	return memchr_inv(a, 0, len) && memchr_inv(b, 0, len) &&
+	       memcmp(a, b, len);
+}
+
+/* What only one of two looks was told says nothing. */
 static bool pollnvme_same(const struct pollnvme_ns *a,
 			  const struct pollnvme_ns *b)
 {
-	if (a->lba_shift != b->lba_shift || a->csi != b->csi)
-		return false;
-	return a->named != b->named ||
-	       (uuid_equal(&a->uuid, &b->uuid) &&
-		!memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
-		!memcmp(a->eui64, b->eui64, sizeof(a->eui64)));
+	return a->lba_shift == b->lba_shift && a->csi == b->csi &&
+	       !pollnvme_differ(&a->uuid, &b->uuid, sizeof(a->uuid)) &&
+	       !pollnvme_differ(a->nguid, b->nguid, sizeof(a->nguid)) &&
+	       !pollnvme_differ(a->eui64, b->eui64, sizeof(a->eui64));
 }
 
 /**
@@ -325,14 +332,14 @@ void pollnvme_ns_remove(struct pollnvme_ns *ns)
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
 
+	/* From here on no user's command is sent. */
+	down_write(&ns->user_lock);
+	ns->gone = true;
+	up_write(&ns->user_lock);
 	pollnvme_debugfs_remove(ns);
 	del_gendisk(ns->disk);
 	/* It waited for submit_bio, not for what that left behind. */
 	pollnvme_async_drain(ns);
-	/* Nor for users' commands: from here on none is sent. */
-	down_write(&ns->user_lock);
-	ns->gone = true;
-	up_write(&ns->user_lock);
 	mutex_lock(&ctrl->ns_lock);
 	list_del_init(&ns->node);
 	mutex_unlock(&ctrl->ns_lock);

@@ -392,7 +392,6 @@ struct pollnvme_ctrl {
  * @nsid: namespace id
  * @lba_shift: log2 of the block size
  * @read_only: write protected
- * @named: the controller told its ids, or that it has none
  * @user_lock: held for reading while a command from user space is sent to it
  * @gone: no such command may be sent any more; under @user_lock
  * @leaving: the disk goes away: it may not be opened; under its @open_mutex
@@ -416,7 +415,6 @@ struct pollnvme_ns {
 	u32 nsid;
 	u8 lba_shift;
 	bool read_only;
-	bool named;
 	bool gone;
 	struct rw_semaphore user_lock;	/* gone */
 	bool leaving;

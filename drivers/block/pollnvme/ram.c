@@ -301,7 +301,6 @@ void pollnvme_ram_change(struct pollnvme_ram *ram,
 	struct pollnvme_ram_queue *rq = &ram->queues[0];
 
 	pollnvme_ram_set_model(ram, config);
-	pollnvme_ram_idle(ram);
 	if (ram->active == config->active)
 		return;
 	spin_lock_irq(&rq->lock);
