@@ -113,7 +113,7 @@ check_options()
 check_options
 
 out=${out:-$CORELANE_TOP/results/block-$(date +%Y%m%d-%H%M%S)}
-[[ -n $results ]] || claim_results
+[[ -n $results ]] || fresh_results
 partial=$out.partial lab='' measured=no
 finish()
 {

@@ -37,7 +37,7 @@ run_parts()
 		out=$2
 	else
 		out=${out:-$CORELANE_TOP/results/$1-$(date +%Y%m%d-%H%M%S)}
-		claim_results
+		fresh_results
 		measure
 	fi
 	work=$(mktemp -d)

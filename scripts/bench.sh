@@ -136,7 +136,7 @@ set_defaults
 check_options
 
 out=${out:-$CORELANE_TOP/results/$(date +%Y%m%d-%H%M%S)}
-claim_results
+fresh_results
 partial=$out.partial
 measured=no
 labs=()

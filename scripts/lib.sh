@@ -63,16 +63,16 @@ check_points()
 		usage_error "--kernel: no line '$kernel'; lines are ${CORELANE_LINES[*]}"
 }
 
-# claim_results: a bench's $out is a folder that is yet to be, without a slash at
+# fresh_results: a bench's $out is a folder that is yet to be, without a slash at
 # its end, for what is half done goes beside it.  Whoever measures for hours is
 # told so before.
-claim_results()
+fresh_results()
 {
 	out=$(realpath -m -- "$out")
-	[[ ! -e $out ]] || rmdir -- "$out" 2> /dev/null ||
-		die "$out is there and no empty folder" "name another with --out"
 	[[ ! -e $out.partial ]] ||
 		die "$out.partial is there, of a run that goes on or that failed" "name another folder with --out, or remove that"
+	[[ ! -e $out ]] || rmdir -- "$out" 2> /dev/null ||
+		die "$out is there and no empty folder" "name another with --out"
 }
 
 # release_of_line LINE: the Debian release that setup fetched for a line

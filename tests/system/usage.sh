@@ -20,7 +20,7 @@ says()
 # claimed DIR OUT: a bench that is to write to DIR takes OUT for it
 claimed()
 {
-	(cd "$TMP" && out=$1 && claim_results && [[ $out == "$2" && ! -e $2 ]])
+	(cd "$TMP" && out=$1 && fresh_results && [[ $out == "$2" && ! -e $2 ]])
 }
 
 ktap_print_header
