@@ -136,13 +136,41 @@ static inline int pollnvme_fops_open(struct block_device *bdev, fmode_t mode)
 /*
  * Without a feature to say so, a disk is taken for synchronous, and swapped in
  * from in single pages, that has this operation. It may decline: the page then
- * comes by a bio, which is our usual way.
+ * comes by a bio, which is our usual way. But a file's page that is to be written
+ * must not be declined: until its bio comes it would be neither dirty nor under
+ * writeback, and an fsync beside that would not wait for it.
  */
 #ifndef HAVE_BLK_FEAT_SYNCHRONOUS
+#include <linux/pagemap.h>
+
+void pollnvme_submit_bio(struct bio *bio);
+
+static inline void pollnvme_page_written(struct bio *bio)
+{
+	page_endio(bio_first_page_all(bio), true,
+		   blk_status_to_errno(bio->bi_status));
+	bio_put(bio);
+}
+
+/*
+ * The caller holds the queue. To enter it once more, as submit_bio() does, would
+ * wait for a freeze that waits for the caller.
+ */
 static inline int pollnvme_rw_page(struct block_device *bdev, sector_t sector,
 				   struct page *page, enum req_op op)
 {
-	return -EOPNOTSUPP;
+	sector_t end = get_start_sect(bdev) + bdev_nr_sectors(bdev);
+	struct bio *bio;
+
+	if (op != REQ_OP_WRITE || PageSwapCache(page) || PageCompound(page) ||
+	    bdev_read_only(bdev) || sector + PAGE_SECTORS > end)
+		return -EOPNOTSUPP;
+	bio = bio_alloc(bdev, 1, op, GFP_NOIO);
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_end_io = pollnvme_page_written;
+	__bio_add_page(bio, page, PAGE_SIZE, 0);
+	pollnvme_submit_bio(bio);
+	return 0;
 }
 
 #define POLLNVME_FOPS_SYNCHRONOUS	.rw_page = pollnvme_rw_page,

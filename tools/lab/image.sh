@@ -12,10 +12,11 @@ IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink
 	kernel/drivers/net/ethernet/intel/{e1000,e1000e,igb,igbvf}
 	kernel/drivers/block/{null_blk,brd.ko,loop.ko,virtio_blk.ko} kernel/drivers/nvme
 	kernel/drivers/virtio kernel/drivers/md kernel/drivers/char/hw_random/virtio-rng.ko kernel/drivers/pci/pcie/aer_inject.ko
-	kernel/fs/{ext4,xfs,9p,configfs,netfs,fscache,overlayfs} kernel/lib kernel/crypto kernel/arch/x86/crypto)
+	kernel/fs/{ext4,xfs,fat,9p,configfs,netfs,fscache,overlayfs}
+	kernel/fs/nls/nls_{cp437,ascii,utf8}.ko kernel/lib kernel/crypto kernel/arch/x86/crypto)
 
 # Never wanted in the guest: perl, systemd, what udev knows of hardware,
-# translations, character sets, and modules that test the kernel.
+# translations, the C library's character sets, and modules that test the kernel.
 IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'usr/bin/perl*' usr/include
 	usr/share/zoneinfo 'usr/lib/x86_64-linux-gnu/libperl.so*' usr/lib/systemd usr/lib/udev/hwdb.d usr/share/pixmaps
 	usr/lib/python3.11/{test,ensurepip,idlelib,lib2to3,pydoc_data} usr/lib/x86_64-linux-gnu/{gconv,systemd}
