@@ -86,14 +86,19 @@ static bool percore_map_cpus(struct percore_service *svc, u16 *bad)
 	return true;
 }
 
-static struct percore_table *percore_table_alloc(u32 entries)
+static struct percore_table *percore_table_alloc(enum percore_kind kind,
+						 u32 entries)
 {
 	u32 slots = percore_table_slots(entries);
 	struct percore_table *table;
 
 	table = kvzalloc(struct_size(table, slots, slots), GFP_KERNEL_ACCOUNT);
-	if (table)
-		table->mask = slots - 1;
+	if (!table)
+		return NULL;
+	get_random_bytes(&table->factor, sizeof(table->factor));
+	get_random_bytes(table->seed, sizeof(table->seed));
+	percore_table_init(table, slots,
+			   kind == PERCORE_TCP6 || kind == PERCORE_UDP6);
 	return table;
 }
 
@@ -151,15 +156,17 @@ static struct percore_table *
 percore_table_build(struct percore_net *pn, enum percore_kind kind, u32 entries,
 		    const struct percore_service *without)
 {
-	struct percore_table *table = percore_table_alloc(entries);
+	struct percore_table *table = percore_table_alloc(kind, entries);
 	struct percore_service *svc;
 	u16 lane;
 
 	if (!table)
 		return NULL;
-	list_for_each_entry(svc, &pn->services, list)
+	list_for_each_entry(svc, &pn->services, list) {
 		if (svc != without && percore_service_kind(svc) == kind)
 			WARN_ON_ONCE(percore_table_fill(table, svc, &lane));
+		cond_resched();
+	}
 	return table;
 }
 

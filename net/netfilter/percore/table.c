@@ -27,8 +27,24 @@ u32 percore_table_slots(u32 entries)
 }
 
 /**
+ * percore_table_init() - say what a table is like, before its first entry
+ * @table: zeroed table, @factor and @seed random
+ * @slots: how many slots it has, see percore_table_slots()
+ * @wide: its addresses are of IPv6
+ */
+void percore_table_init(struct percore_table *table, u32 slots, bool wide)
+{
+	table->factor |= 1;
+	table->mask = slots - 1;
+	table->shift = 64;
+	for (; slots > 1; slots /= 2)
+		table->shift--;
+	table->wide = wide;
+}
+
+/**
  * percore_table_insert() - add a port to a table that nobody reads yet
- * @table: zeroed table of percore_table_slots() slots, @mask set
+ * @table: table, see percore_table_init(), with a free slot more than it needs
  * @new: what to add
  *
  * Return: NULL, or the slot that has this address and port already.
@@ -36,8 +52,9 @@ u32 percore_table_slots(u32 entries)
 const struct percore_slot *percore_table_insert(struct percore_table *table,
 						const struct percore_slot *new)
 {
-	u32 i = percore_table_start(table, percore_table_fold(&new->addr),
-				    new->port);
+	u32 i = table->wide ?
+		percore_table_start6(table, &new->addr, new->port) :
+		percore_table_start(table, new->addr.ip, new->port);
 
 	while (table->slots[i].svc) {
 		if (percore_table_is(&table->slots[i], &new->addr, new->port))

@@ -28,50 +28,79 @@ struct percore_slot {
 	struct percore_service *svc;
 };
 
+/* Words that a seed of a table has: one for each of an IPv6 address. */
+#define PERCORE_TABLE_SEEDS	4
+
 /**
  * struct percore_table - all ports of a netns's services of one kind
  * @rcu: for kvfree_rcu()
+ * @factor: odd number, random: who chooses addresses and ports must not know where
+ *	they meet
+ * @seed: random, for addresses of IPv6
  * @mask: number of slots (a power of two, at least twice the entries) - 1
+ * @shift: 64 less the slots' number of bits
+ * @wide: addresses are of IPv6
  * @nat: some service has method nat, so that every packet has to be looked up
  * @slots: the slots; a run of colliding entries ends at a free one
  */
 struct percore_table {
 	struct rcu_head rcu;
+	u64 factor;
+	u32 seed[PERCORE_TABLE_SEEDS];
 	u32 mask;
+	u8 shift;
+	bool wide;
 	bool nat;
 	struct percore_slot slots[];
 };
 
-/**
- * percore_table_fold() - an address in one word
- * @addr: address as in struct percore_slot
- *
- * Return: an IPv4 address itself, or the sum of an IPv6 address's words.
+/* Multiplication by an odd factor moves every bit upwards, the upper half is folded
+ * back, and once more: private ports at equal distances spread whatever the factor
+ * is, which nobody outside knows.
  */
-static inline u32 percore_table_fold(const union nf_inet_addr *addr)
+static inline u32 percore_table_mix(const struct percore_table *table, u64 key)
 {
-	return (__force u32)addr->ip6[0] ^ (__force u32)addr->ip6[1] ^
-	       (__force u32)addr->ip6[2] ^ (__force u32)addr->ip6[3];
+	key *= table->factor;
+	key ^= key >> 32;
+	return key * table->factor >> table->shift;
 }
 
 /**
- * percore_table_start() - where the search for an address and port begins
+ * percore_table_start() - where the search for an IPv4 address and port begins
  * @table: table
- * @fold: percore_table_fold() of the address
+ * @addr: IPv4 address
  * @port: port
- *
- * Multiplication by an odd constant moves every bit of the key upwards, and
- * the upper half is folded back: private ports a power of two apart spread.
  *
  * Return: index of a slot.
  */
 static inline u32 percore_table_start(const struct percore_table *table,
-				      u32 fold, __be16 port)
+				      __be32 addr, __be16 port)
 {
-	u32 key = fold ^ ((u32)(__force u16)port << 16) ^ (__force u16)port;
+	return percore_table_mix(table, (u64)(__force u32)addr << 16 |
+					(__force u16)port);
+}
 
-	key *= 0x9e3779b1;
-	return (key ^ key >> 16) & table->mask;
+/**
+ * percore_table_start6() - where the search for an IPv6 address and port begins
+ * @table: table
+ * @addr: address as in struct percore_slot
+ * @port: port
+ *
+ * The address becomes one word by NH (RFC 4418, 5.2.2), then as above.
+ *
+ * Return: index of a slot.
+ */
+static inline u32 percore_table_start6(const struct percore_table *table,
+				       const union nf_inet_addr *addr,
+				       __be16 port)
+{
+	u32 a = (__force u32)addr->ip6[0] + table->seed[0];
+	u32 b = (__force u32)addr->ip6[1] + table->seed[1];
+	u32 c = (__force u32)addr->ip6[2] + table->seed[2];
+	u32 d = (__force u32)addr->ip6[3] + table->seed[3];
+
+	return percore_table_mix(table, (u64)a * b + (u64)c * d +
+					(__force u16)port);
 }
 
 /**
@@ -86,7 +115,7 @@ static inline u32 percore_table_start(const struct percore_table *table,
 static inline const struct percore_slot *
 percore_table_find(const struct percore_table *table, __be32 addr, __be16 port)
 {
-	u32 i = percore_table_start(table, (__force u32)addr, port);
+	u32 i = percore_table_start(table, addr, port);
 
 	while (table->slots[i].svc) {
 		if (table->slots[i].addr.ip == addr &&
@@ -128,7 +157,7 @@ percore_table_find6(const struct percore_table *table,
 		    const struct in6_addr *addr, __be16 port)
 {
 	const union nf_inet_addr *key = (const union nf_inet_addr *)addr;
-	u32 i = percore_table_start(table, percore_table_fold(key), port);
+	u32 i = percore_table_start6(table, key, port);
 
 	while (table->slots[i].svc) {
 		if (percore_table_is(&table->slots[i], key, port))
@@ -139,6 +168,7 @@ percore_table_find6(const struct percore_table *table,
 }
 
 u32 percore_table_slots(u32 entries);
+void percore_table_init(struct percore_table *table, u32 slots, bool wide);
 const struct percore_slot *percore_table_insert(struct percore_table *table,
 						const struct percore_slot *new);
 
