@@ -227,7 +227,9 @@ static unsigned int percore_icmp_in(struct sk_buff *skb,
 	if (!slot || !percore_rewrites(slot->svc))
 		return NF_ACCEPT;
 	svc = slot->svc;
-	percore_untrack(skb);
+	/* What another method's connections have sent may be tracked. */
+	if (!svc->former)
+		percore_untrack(skb);
 	if (netif_is_l3_slave(skb->dev))
 		return NF_ACCEPT;
 	/* No packet with a private port was ever sent. */
@@ -241,6 +243,7 @@ static unsigned int percore_icmp_in(struct sk_buff *skb,
 	/* Of no flow of ours: the stack finds nobody either. */
 	if (!percore_icmp_lane(net, svc, &tuple, &lane))
 		return NF_ACCEPT;
+	percore_untrack(skb);
 	if (!percore_quote_write(skb, q, offsetof(struct percore_ports, source),
 				 svc->lane[lane].port)) {
 		percore_count(svc, PERCORE_STAT_DROPPED_NOMEM);
