@@ -8,7 +8,9 @@
  * lanes are still needed. A lane of UDP is needed as long as it has sockets.
  */
 #include <linux/in.h>
+#include <linux/memcontrol.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -21,6 +23,9 @@
 
 /* How often that is. It takes a look at each bucket of the table. */
 #define PERCORE_REAP_INTERVAL	(5 * HZ)
+
+/* For all netns, one after another: anybody may have many. */
+static struct workqueue_struct *percore_reap_wq;
 
 /**
  * percore_heir_alloc() - allocate what shall take the place of a service
@@ -239,14 +244,29 @@ static bool percore_reap_begin(struct percore_net *pn, u8 proto)
 	return changing;
 }
 
+static void percore_reap_again(struct percore_net *pn)
+{
+	queue_delayed_work(percore_reap_wq, &pn->reap, PERCORE_REAP_INTERVAL);
+}
+
+/* Takes the reference over. */
+static void percore_reap_pay(struct percore_net *pn, struct mem_cgroup *payer)
+{
+	mem_cgroup_put(pn->payer);
+	pn->payer = payer;
+}
+
 static void percore_reap(struct work_struct *work)
 {
 	struct percore_net *pn = container_of(to_delayed_work(work),
 					      struct percore_net, reap);
 	struct percore_service *svc, *next;
+	struct mem_cgroup *before;
 	bool tcp, udp;
 
 	mutex_lock(&pn->lock);
+	/* What takes a service's place is paid by who has asked for it. */
+	before = set_active_memcg(pn->payer);
 	tcp = percore_reap_begin(pn, IPPROTO_TCP);
 	udp = percore_reap_begin(pn, IPPROTO_UDP);
 	if (tcp || udp) {
@@ -261,8 +281,11 @@ static void percore_reap(struct work_struct *work)
 		list_for_each_entry_safe(svc, next, &pn->services, list)
 			if (percore_is_changing(svc))
 				percore_reap_service(pn, svc);
-		percore_reap_later(pn);
+		percore_reap_again(pn);
+	} else {
+		percore_reap_pay(pn, NULL);
 	}
+	set_active_memcg(before);
 	mutex_unlock(&pn->lock);
 }
 
@@ -279,11 +302,12 @@ void percore_reap_init(struct percore_net *pn)
  * percore_reap_later() - look for retired lanes in a while
  * @pn: netns, locked; percore_reap_stop() comes before its end
  *
- * Context: any.
+ * Context: process of the user who has changed a service.
  */
 void percore_reap_later(struct percore_net *pn)
 {
-	schedule_delayed_work(&pn->reap, PERCORE_REAP_INTERVAL);
+	percore_reap_pay(pn, get_mem_cgroup_from_mm(current->mm));
+	percore_reap_again(pn);
 }
 
 /**
@@ -295,4 +319,24 @@ void percore_reap_later(struct percore_net *pn)
 void percore_reap_stop(struct percore_net *pn)
 {
 	cancel_delayed_work_sync(&pn->reap);
+	percore_reap_pay(pn, NULL);
+}
+
+/**
+ * percore_change_init() - when the module is loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init percore_change_init(void)
+{
+	percore_reap_wq = alloc_ordered_workqueue("percore_reap", 0);
+	return percore_reap_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * percore_change_exit() - when it leaves; no netns is left
+ */
+void percore_change_exit(void)
+{
+	destroy_workqueue(percore_reap_wq);
 }

@@ -373,9 +373,12 @@ static int __init percore_init(void)
 	err = percore_load_init();
 	if (err)
 		return err;
-	err = register_pernet_subsys(&percore_net_ops);
+	err = percore_change_init();
 	if (err)
 		goto err_load;
+	err = register_pernet_subsys(&percore_net_ops);
+	if (err)
+		goto err_change;
 	err = percore_netlink_init();
 	if (err)
 		goto err_pernet;
@@ -383,6 +386,8 @@ static int __init percore_init(void)
 
 err_pernet:
 	unregister_pernet_subsys(&percore_net_ops);
+err_change:
+	percore_change_exit();
 err_load:
 	percore_load_exit();
 	return err;
@@ -392,6 +397,7 @@ static void __exit percore_exit(void)
 {
 	percore_netlink_exit();
 	unregister_pernet_subsys(&percore_net_ops);
+	percore_change_exit();
 	percore_load_exit();
 	/* Services deleted a moment ago are freed by code of this module. */
 	rcu_barrier();

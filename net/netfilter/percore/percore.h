@@ -198,6 +198,7 @@ struct percore_service {
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
  * @hooked_in: by enum percore_family: the netfilter hook for packets that
+ * @payer: whom that charges its memory to, while it goes on; or NULL
  *	arrive is registered
  * @hooked_out: the one for packets that leave is
  * @in: that hook, told this struct; lives as long as it is registered
@@ -217,6 +218,7 @@ struct percore_net {
 	unsigned int generation;
 	bool fronted;
 	bool hooked_in[PERCORE_FAMILIES];
+	struct mem_cgroup *payer;
 	bool hooked_out[PERCORE_FAMILIES];
 	struct nf_hook_ops in[PERCORE_FAMILIES];
 	struct nf_hook_ops out[PERCORE_FAMILIES];
@@ -412,6 +414,8 @@ void percore_load_exit(void);
 
 /* service.c */
 struct percore_service *
+int percore_change_init(void);
+void percore_change_exit(void);
 percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats);
 void percore_service_free(struct percore_service *svc);
 struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
