@@ -45,6 +45,11 @@
 #include <uapi/linux/percore.h>
 
 #include "load.h"
+/* A kernel without SYN cookies does not say for how long one is valid. */
+#ifndef TCP_SYNCOOKIE_VALID
+#define TCP_SYNCOOKIE_VALID	(2 * 60 * HZ)
+#endif
+
 #include "queue.h"
 #include "table.h"
 
