@@ -60,6 +60,29 @@ time_wait()
 	[[ $REPLY == "$lane" ]]
 }
 
+# A client on this host whose connection has the former method: it goes on, and
+# connection tracking with it.
+tracked_former()
+{
+	local status=0 invalid
+
+	pc_set --method steer && pc_track established || return 1
+	coproc TALK { exec ip netns exec pc-srv percore_peer talk "$PC_VIP" 80 2>&1; }
+	# shellcheck disable=SC2153,SC2034  # bash sets TALK_PID; pc_hang_up reads TALK_ID
+	TALK_TO=${TALK[1]} TALK_FROM=${TALK[0]} TALK_ID=$TALK_PID
+	read -r -t 10 REPLY <&"$TALK_FROM" || status=1
+	pc_say first
+	pc_set --method nat || status=1
+	pc_say second
+	pc_say "big 20000"
+	[[ $REPLY == "20000 bytes" ]] || status=1
+	invalid=$(pc_tracked invalid)
+	pc_hang_up
+	ktap_print_msg "$REPLY, invalid $invalid"
+	pc_srv nft delete table inet pc
+	[[ $invalid == 0 ]] && return $status
+}
+
 # Nor may the private port hide in the fragments of a TCP header, where a rule
 # keeps defragmentation from putting them together before percore.
 tiny_fragments()
@@ -128,7 +151,7 @@ elsewhere()
 pc_setup
 need_cmd ethtool ss nft
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 16 : 13))
+ktap_set_plan $((PC_FAMILY == 4 ? 17 : 14))
 dmesg_mark
 pc_serve "${PC_PORTS[@]}"
 pc_add || die "the service is not accepted"
@@ -138,6 +161,7 @@ check "a client that changes CPU keeps its connection" moving_client
 check "a flow that packet steering moves keeps its connection" moving_rps
 check "TIME_WAIT on one lane, a new connection from another CPU" time_wait
 check "a client on the server itself" loopback
+check "a client on the server itself, and then another method" tracked_former
 check "a client of another host that has the address" elsewhere
 # Over IPv6 wire.sh does it, without waiting for a timeout.
 [[ $PC_FAMILY == 6 ]] || check "a private port is closed and counted" private_port

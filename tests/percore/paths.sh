@@ -43,6 +43,19 @@ address_again() # LINK
 	pc_addr pc-srv "$PC_VIP$PC_NET" dev "$1"
 }
 
+# Nothing is tracked, nor called invalid.
+untracked()
+{
+	local out invalid tracked
+
+	pc_track new, established || return 1
+	out=$(pc_conns 2 5) || true
+	invalid=$(pc_tracked invalid) tracked=$(pc_tracked tracked)
+	pc_srv nft delete table inet pc
+	ktap_print_msg "$out; invalid $invalid, tracked $tracked"
+	[[ $out == "ok=5 bad=0 ${PC_PORTS[2]}=5" && $invalid == 0 && $tracked == 0 ]]
+}
+
 # The server's sockets are bound to the VRF, which has the packets a second time.
 vrf()
 {
@@ -53,6 +66,10 @@ vrf()
 	address_again vs
 	PERCORE_PEER_DEV=vrf9 pc_serve "${PC_PORTS[@]}"
 	by_both "through a VRF"
+	PC_METHOD=nat
+	pc_add || die "the service is not accepted"
+	check "through a VRF, past connection tracking" untracked
+	pc_del || die "the service cannot be deleted"
 	pc_serve_stop
 	ip -n pc-srv link del vrf9
 }
@@ -114,7 +131,7 @@ tunnel()
 
 pc_setup
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 8 : 6))
+ktap_set_plan $((PC_FAMILY == 4 ? 9 : 7))
 dmesg_mark
 [[ $PC_FAMILY == 6 ]] || tunnel
 bridge

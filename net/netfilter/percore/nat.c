@@ -210,6 +210,50 @@ static bool percore_stays_here(const struct sk_buff *skb)
 	return dev->flags & IFF_LOOPBACK || netif_is_l3_master(dev);
 }
 
+/* Is what a client on this host sends for a connection of the former method? That is
+ * tracked, if anything is, and so are its answers.
+ */
+static bool percore_is_formers(const struct sk_buff *skb,
+			       const struct percore_service *svc,
+			       unsigned int thoff)
+{
+	const struct net_device *dev = skb_dst(skb)->dev;
+	struct percore_tuple tuple = {
+		.port = percore_ports_of(skb, thoff)->source,
+		.dif = dev->ifindex,
+	};
+	struct sock *sk;
+
+	if (!svc->former)
+		return false;
+	if (svc->family == AF_INET6)
+		tuple.addr.in6 = ipv6_hdr(skb)->saddr;
+	else
+		tuple.addr.ip = ip_hdr(skb)->saddr;
+	sk = percore_flow_at(dev_net(dev), svc, &tuple, svc->port);
+	if (sk)
+		sock_gen_put(sk);
+	return sk;
+}
+
+/* A packet leaves that is not rewritten: must it be untracked all the same? */
+static bool percore_is_untracked(const struct sk_buff *skb,
+				 const struct percore_slot *from,
+				 const struct percore_slot *to,
+				 unsigned int thoff)
+{
+	/* A VRF runs this hook again, and takes away what the first time left. */
+	if (from && from->svc->method == PERCORE_METHOD_NAT &&
+	    !from->svc->former && netif_is_l3_slave(skb_dst(skb)->dev))
+		return true;
+	/* A client on this host: its answers will be untracked, so its own
+	 * packets must be.
+	 */
+	return to && to->svc->method == PERCORE_METHOD_NAT &&
+	       percore_stays_here(skb) &&
+	       !percore_is_formers(skb, to->svc, thoff);
+}
+
 /* A packet leaves whose source may be @from and whose destination @to. */
 static unsigned int percore_nat_out(struct sk_buff *skb,
 				    const struct percore_slot *from,
@@ -219,11 +263,7 @@ static unsigned int percore_nat_out(struct sk_buff *skb,
 	struct percore_ports *ports;
 
 	if (!percore_is_nat(from)) {
-		/* A client on this host: its answers will be untracked, so its
-		 * own packets must be.
-		 */
-		if (to && to->svc->method == PERCORE_METHOD_NAT &&
-		    percore_stays_here(skb))
+		if (percore_is_untracked(skb, from, to, thoff))
 			percore_untrack(skb);
 		return NF_ACCEPT;
 	}
