@@ -40,24 +40,91 @@ moving_rps()
 	pc_moved migrated "$migrated"
 }
 
-# A client's port that is in TIME_WAIT on one lane comes back from another CPU.
-time_wait()
+# rest PORT: a client's port is in TIME_WAIT on a lane
+rest()
 {
-	local lane
-
-	pc_talk 45001 || return 1
+	pc_talk "$1" || return 1
 	taskset -pc 0 "$TALK_ID" > /dev/null
 	pc_say first
 	lane=$REPLY
 	pc_say close
 	pc_hang_up
-	within 30 pc_in_time_wait 45001 || { ktap_print_msg "no TIME_WAIT"; return 1; }
-	PC_TASKSET="taskset -c $(((lane - 8000) / 16 ^ 1))" pc_talk 45001 ||
+	within 30 pc_in_time_wait "$1" || { ktap_print_msg "no TIME_WAIT"; return 1; }
+}
+
+# again PORT CPU: it comes back
+again()
+{
+	PC_TASKSET="taskset -c $2" pc_talk "$1" ||
 		{ ktap_print_msg "again: $REPLY"; return 1; }
 	pc_say again
-	pc_hang_up
 	ktap_print_msg "lane $lane, then $REPLY"
+}
+
+cpu_of() { echo $((($1 - 8000) / 16)); }
+
+# It comes back from another CPU, and to the same lane.
+time_wait()
+{
+	local lane
+
+	rest 45001 && again 45001 $(($(cpu_of "$lane") ^ 1)) || return 1
+	pc_hang_up
 	[[ $REPLY == "$lane" ]]
+}
+
+# elsewhere_again PORT: it comes back from that lane's own CPU, and to another lane,
+# where it is found from all CPUs
+elsewhere_again()
+{
+	local port cpu own
+
+	own=$(cpu_of "$lane")
+	again "$1" "$own" || return 1
+	port=$REPLY
+	for cpu in 3 2 1 0 "$own"; do
+		taskset -pc "$cpu" "$TALK_ID" > /dev/null
+		pc_say "from $cpu"
+		[[ $REPLY == "$port" ]] || break
+	done
+	pc_hang_up
+	ktap_print_msg "at last $REPLY"
+	[[ $port != "$lane" && $REPLY == "$port" ]]
+}
+
+# A lane that is drained gets nothing new.
+time_wait_drained()
+{
+	local lane cpu status=0
+
+	rest 45003 || return 1
+	cpu=$(cpu_of "$lane")
+	pc_srv corelane nat drain "$PC_SERVICE" --cpus "$cpu" && elsewhere_again 45003 || status=1
+	pc_srv corelane nat undrain "$PC_SERVICE" --cpus "$cpu" && return $status
+}
+
+# Nor one that is retired.
+time_wait_retired()
+{
+	local lane status=0
+
+	rest 45004 || return 1
+	pc_set --cpus "$(cpu_of "$lane")" --ports $((lane ^ 16)) && elsewhere_again 45004 ||
+		status=1
+	pc_set --cpus 0-3 --ports 8000+16 && return $status
+}
+
+# The method that a service had before gets nothing new either.
+time_wait_former()
+{
+	local lane status=0
+
+	rest 45005 || return 1
+	pc_set --method steer && again 45005 0 || status=1
+	pc_say name
+	ktap_print_msg "its name: $REPLY"
+	pc_hang_up
+	pc_set --method nat && [[ $REPLY == 80 ]] && return $status
 }
 
 # A client on this host whose connection has the former method: it goes on, and
@@ -151,7 +218,7 @@ elsewhere()
 pc_setup
 need_cmd ethtool ss nft
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 17 : 14))
+ktap_set_plan $((PC_FAMILY == 4 ? 20 : 17))
 dmesg_mark
 pc_serve "${PC_PORTS[@]}"
 pc_add || die "the service is not accepted"
@@ -160,6 +227,9 @@ check "a connection is served by the lane of its CPU" own_lane
 check "a client that changes CPU keeps its connection" moving_client
 check "a flow that packet steering moves keeps its connection" moving_rps
 check "TIME_WAIT on one lane, a new connection from another CPU" time_wait
+check "TIME_WAIT on a lane that is drained" time_wait_drained
+check "TIME_WAIT on a lane that is retired" time_wait_retired
+check "TIME_WAIT, and then another method" time_wait_former
 check "a client on the server itself" loopback
 check "a client on the server itself, and then another method" tracked_former
 check "a client of another host that has the address" elsewhere

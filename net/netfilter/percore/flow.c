@@ -549,6 +549,25 @@ struct sock *percore_flow_cookie(struct net *net,
 }
 
 /**
+ * percore_flow_takes() - does a lane take new connections?
+ * @net: netns
+ * @svc: service
+ * @skb: first packet of one, headers pulled
+ * @thoff: offset of its TCP header from the network header
+ * @lane: lane
+ *
+ * Context: softirq, RCU.
+ * Return: true if it is in service, not resting, and somebody listens.
+ */
+bool percore_flow_takes(struct net *net, const struct percore_service *svc,
+			struct sk_buff *skb, unsigned int thoff, u16 lane)
+{
+	struct percore_search search = percore_search_of(net, svc, skb, thoff);
+
+	return lane < svc->lanes && percore_try(&search, lane);
+}
+
+/**
  * percore_flow_listener() - choose the lane of a packet that has no socket
  * @net: netns
  * @svc: service

@@ -10,21 +10,27 @@
 
 #include "percore.h"
 
-static bool percore_former_find(struct net *net,
-				const struct percore_service *svc,
-				const struct percore_tuple *tuple)
+/* Does a flow live by method nat, or by one of the others? A first packet is not for
+ * what is in TIME_WAIT and may make room: it begins a flow of the present method.
+ */
+static bool percore_lives(struct net *net, const struct percore_service *svc,
+			  const struct percore_tuple *tuple,
+			  const struct tcphdr *th, bool nat)
 {
 	struct sock *sk;
+	bool lives;
 	u16 lane;
 
-	if (svc->method == PERCORE_METHOD_NAT)
-		sk = percore_flow_at(net, svc, tuple, svc->port);
-	else
+	if (nat)
 		sk = percore_flow_find(net, svc, tuple, percore_own_lane(svc),
 				       &lane);
-	if (sk)
-		sock_gen_put(sk);
-	return sk;
+	else
+		sk = percore_flow_at(net, svc, tuple, svc->port);
+	if (!sk)
+		return false;
+	lives = !percore_is_first(th) || !percore_makes_room(sk, th);
+	sock_gen_put(sk);
+	return lives;
 }
 
 /**
@@ -34,8 +40,10 @@ static bool percore_former_find(struct net *net,
  * @skb: packet to its public port, TCP header pulled
  * @thoff: offset of the TCP header from the network header
  *
- * One more search for each packet, or as many as there are lanes, for as long
- * as connections of the former method live.
+ * The present one is asked first: what the former one left in TIME_WAIT has no say
+ * in a newer connection. One more search for each packet, and for those of the
+ * former method and first ones up to as many as there are lanes, for as long as
+ * connections of that live.
  *
  * Context: softirq, RCU.
  * Return: enum percore_method.
@@ -45,17 +53,21 @@ u8 percore_former_method(struct net *net, const struct percore_service *svc,
 {
 	u8 former = svc->method == PERCORE_METHOD_NAT ? PERCORE_METHOD_STEER
 						      : PERCORE_METHOD_NAT;
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	bool nat = former == PERCORE_METHOD_NAT;
 	struct percore_tuple tuple;
 
 	percore_tuple_of(svc, skb, thoff, &tuple);
-	if (percore_former_find(net, svc, &tuple))
+	if (percore_lives(net, svc, &tuple, th, !nat))
+		return svc->method;
+	if (percore_lives(net, svc, &tuple, th, nat))
 		return former;
 	/* Between a request and its connection neither is hashed for an
 	 * instant: look twice, or the present method resets it.
 	 */
-	if (!percore_is_first(percore_tcp_hdr(skb, thoff)) &&
+	if (!percore_is_first(th) &&
 	    percore_may_look(svc, PERCORE_LOOK_AGAIN) &&
-	    percore_former_find(net, svc, &tuple))
+	    percore_lives(net, svc, &tuple, th, nat))
 		return former;
 	return svc->method;
 }

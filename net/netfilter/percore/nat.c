@@ -12,6 +12,7 @@
 #include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/inet_hashtables.h>
+#include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/sock.h>
 
@@ -107,11 +108,45 @@ static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 	return percore_flow_steer(net, svc, skb, thoff, own, attach);
 }
 
+/* Would a new connection come to a lane that takes none, because one of the same
+ * client is in TIME_WAIT there?
+ */
+static bool percore_nat_is_left(struct net *net,
+				const struct percore_service *svc,
+				struct sk_buff *skb, unsigned int thoff,
+				u16 lane, const struct sock *sk)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
+	return percore_is_first(th) && percore_makes_room(sk, th) &&
+	       percore_may_attach(svc, skb) &&
+	       !percore_flow_takes(net, svc, skb, thoff, lane);
+}
+
+/* It goes to a lane as any other does. The old one must go: on its lane's CPU it
+ * would be found first.
+ */
+static u16 percore_nat_anew(struct net *net, const struct percore_service *svc,
+			    struct sk_buff *skb, unsigned int thoff, u16 own,
+			    struct inet_timewait_sock *tw)
+{
+	u16 lane;
+
+	percore_count(svc, PERCORE_STAT_NEW);
+	lane = percore_flow_steer(net, svc, skb, thoff, own, true);
+	percore_make_room(tw, skb->sk);
+	return lane;
+}
+
 /* A packet's socket was found. */
 static u16 percore_nat_known(struct net *net, const struct percore_service *svc,
 			     struct sk_buff *skb, unsigned int thoff, u16 own,
 			     u16 lane, struct sock *sk)
 {
+	if (unlikely(sk->sk_state == TCP_TIME_WAIT) &&
+	    percore_nat_is_left(net, svc, skb, thoff, lane, sk))
+		return percore_nat_anew(net, svc, skb, thoff, own,
+					inet_twsk(sk));
 	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
 				       : PERCORE_STAT_MIGRATED);
 	if (percore_may_attach(svc, skb))

@@ -15,6 +15,7 @@
  *	udp		method nat for a datagram
  *	gather		fragments become packets
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
+ *	timewait	an old connection makes room for a new one
  *	change		a service changes while connections live
  *	service		VIP, port, lanes; RCU table; per-CPU counters
  *	table		address and port -> service and lane
@@ -44,12 +45,12 @@
 #include <net/tcp.h>
 #include <uapi/linux/percore.h>
 
-#include "load.h"
 /* A kernel without SYN cookies does not say for how long one is valid. */
 #ifndef TCP_SYNCOOKIE_VALID
 #define TCP_SYNCOOKIE_VALID	(2 * 60 * HZ)
 #endif
 
+#include "load.h"
 #include "queue.h"
 #include "table.h"
 
@@ -197,13 +198,13 @@ struct percore_service {
  * @lock: serialises changes of everything here
  * @services: list of struct percore_service, oldest first
  * @reap: looks for retired lanes that nobody needs
+ * @payer: whom that charges its memory to, while it goes on; or NULL
  * @fronts: looks after the services with method front
  * @loads: looks how busy the CPUs of lanes are, where a service has a mark for it
  * @fronted: there has been one
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
  * @hooked_in: by enum percore_family: the netfilter hook for packets that
- * @payer: whom that charges its memory to, while it goes on; or NULL
  *	arrive is registered
  * @hooked_out: the one for packets that leave is
  * @in: that hook, told this struct; lives as long as it is registered
@@ -217,13 +218,13 @@ struct percore_net {
 	struct net *net;
 	struct list_head services;
 	struct delayed_work reap;
+	struct mem_cgroup *payer;
 	struct delayed_work fronts;
 	struct delayed_work loads;
 	unsigned int count;
 	unsigned int generation;
 	bool fronted;
 	bool hooked_in[PERCORE_FAMILIES];
-	struct mem_cgroup *payer;
 	bool hooked_out[PERCORE_FAMILIES];
 	struct nf_hook_ops in[PERCORE_FAMILIES];
 	struct nf_hook_ops out[PERCORE_FAMILIES];
@@ -266,6 +267,7 @@ struct percore_ports {
 };
 
 struct genl_family;
+struct inet_timewait_sock;
 struct netlink_callback;
 
 /* main.c */
@@ -355,6 +357,10 @@ unsigned int percore_udp_in(struct sk_buff *skb,
 			    const struct percore_service *svc, struct net *net,
 			    unsigned int thoff);
 
+/* timewait.c */
+bool percore_makes_room(const struct sock *sk, const struct tcphdr *th);
+void percore_make_room(struct inet_timewait_sock *tw, bool listens);
+
 /* front.c */
 bool percore_is_front(const struct sock *sk);
 int percore_front_open(struct net *net, struct percore_service *svc);
@@ -389,6 +395,8 @@ struct sock *percore_flow_cookie(struct net *net,
 				 struct sk_buff *skb, unsigned int thoff,
 				 u16 own, u16 *lane);
 bool percore_requests_many(const struct sock *sk);
+bool percore_flow_takes(struct net *net, const struct percore_service *svc,
+			struct sk_buff *skb, unsigned int thoff, u16 lane);
 void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
 struct sock *percore_flow_listener(struct net *net,
 				   const struct percore_service *svc,
@@ -406,6 +414,8 @@ int percore_heir_retire(struct percore_service *svc,
 void percore_reap_init(struct percore_net *pn);
 void percore_reap_later(struct percore_net *pn);
 void percore_reap_stop(struct percore_net *pn);
+int percore_change_init(void);
+void percore_change_exit(void);
 
 /* load.c */
 void percore_loads_init(struct percore_net *pn);
@@ -419,8 +429,6 @@ void percore_load_exit(void);
 
 /* service.c */
 struct percore_service *
-int percore_change_init(void);
-void percore_change_exit(void);
 percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats);
 void percore_service_free(struct percore_service *svc);
 struct percore_service *percore_service_find(struct percore_net *pn, u8 family,

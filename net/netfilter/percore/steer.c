@@ -11,7 +11,6 @@
  */
 #include <linux/ip.h>
 #include <linux/tcp.h>
-#include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
@@ -45,17 +44,6 @@ bool percore_note_cookies(struct net *net, const struct sock *sk)
 	return true;
 }
 
-/* May a connection in TIME_WAIT make room for a new one? The rule by sequence
- * number alone; where only timestamps tell, the stack's answer makes the client
- * clear the old one away and try again.
- */
-static bool percore_makes_room(const struct sock *sk, const struct tcphdr *th)
-{
-	return sk->sk_state == TCP_TIME_WAIT &&
-	       READ_ONCE(inet_twsk(sk)->tw_substate) == TCP_TIME_WAIT &&
-	       after(ntohl(th->seq), READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt));
-}
-
 /* Is the port pair free for a new connection? If not, the socket that has it
  * answers. *tw: the connection in TIME_WAIT that would have to make room, with a
  * reference.
@@ -77,24 +65,6 @@ static bool percore_is_free(struct net *net, const struct percore_service *svc,
 	}
 	*tw = inet_twsk(sk);
 	return true;
-}
-
-/* The stack would clear a TIME_WAIT away in favour of a listener on the same
- * port, of which there is none; so it is done here, where somebody listens. Where
- * nobody does it stays, and answers as it must.
- */
-static void percore_make_room(struct inet_timewait_sock *tw, bool listens)
-{
-	if (!listens) {
-		inet_twsk_put(tw);
-		return;
-	}
-	/* A packet that comes back from a queue to user space comes in a process, and
-	 * softirqs take the locks of the tables.
-	 */
-	local_bh_disable();
-	inet_twsk_deschedule_put(tw);
-	local_bh_enable();
 }
 
 static void percore_steer_first(struct net *net,
