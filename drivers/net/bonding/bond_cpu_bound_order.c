@@ -214,6 +214,16 @@ bond_cpu_bound_moves(const struct sk_buff *skb,
 	return slave;
 }
 
+/* What the socket holds, or -1. sk_tx_queue_get() of newer kernels forgets it after
+ * a second (net.core.txq_reselection_ms), in the middle of a transfer too.
+ */
+static int bond_cpu_bound_queue(const struct sock *sk)
+{
+	u16 queue = READ_ONCE(sk->sk_tx_queue_mapping);
+
+	return queue == NO_QUEUE_MAPPING ? -1 : queue;
+}
+
 /**
  * bond_cpu_bound_keep_order() - let a flow stay where its packets are
  * @skb: packet that has a socket
@@ -243,7 +253,7 @@ struct slave *bond_cpu_bound_keep_order(const struct sk_buff *skb,
 	if (!sk_fullsock(sk) || !rcu_access_pointer(sk->sk_dst_cache))
 		return slave;
 
-	queue = sk_tx_queue_get(sk);
+	queue = bond_cpu_bound_queue(sk);
 	if (likely(queue == bond_cpu_bound_mark(state->slot) &&
 		   !slaves->cpu_bound->stacked))
 		return slave;
