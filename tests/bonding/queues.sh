@@ -11,6 +11,10 @@
 # And bonds of this policy below the bond make their marks there for themselves.
 #
 #   bt0 (cpu-bound) -- inK (cpu-bound), CPU K's -- slK0, CPU 1's, and slK1, CPU 0's
+#
+# A tunnel does not say what it goes through.
+#
+#   bt0 (cpu-bound) -- gtK, a tunnel with one queue, CPU K's -- mq0, a NIC with four
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -30,6 +34,7 @@ cleanup()
 	exec 3>&-
 	ip link del bt0 2> /dev/null
 	for k in 0 1; do
+		ip link del "gt$k" 2> /dev/null
 		ip link del "mq$k" 2> /dev/null
 		ip link del "in$k" 2> /dev/null
 		ip link del "sl${k}0" 2> /dev/null
@@ -52,17 +57,25 @@ enslave()
 	ip link set "$1" master "$2" && echo "$3" > "/sys/class/net/$1/bonding_slave/tx_cpus"
 }
 
+# nic NAME: a NIC with a queue a CPU
+nic()
+{
+	local queue
+
+	ip link add "$1" numtxqueues 4 type dummy || return 1
+	for ((queue = 0; queue < 4; queue++)); do
+		printf '%x' $((1 << queue)) \
+			> "/sys/class/net/$1/queues/tx-$queue/xps_cpus" || return 1
+	done
+}
+
 up()
 {
-	local k queue
+	local k
 
 	bond bt0 || return 1
 	for k in 0 1; do
-		ip link add "mq$k" numtxqueues 4 type dummy || return 1
-		for ((queue = 0; queue < 4; queue++)); do
-			printf '%x' $((1 << queue)) \
-				> "/sys/class/net/mq$k/queues/tx-$queue/xps_cpus" || return 1
-		done
+		nic "mq$k" || return 1
 		tc qdisc add dev "mq$k" root handle 1: mq || return 1
 		ip link set "mq$k" up
 		ip link add link "mq$k" name "vq$k" type vlan id 8 || return 1
@@ -85,6 +98,22 @@ up_nested()
 		tc qdisc add dev "sl${k}1" root tbf rate 1kbit burst 64 latency 100s || return 1
 	done
 	ready
+}
+
+up_tunnels()
+{
+	local k
+
+	bond bt0 && nic mq0 || return 1
+	ip addr add 10.9.0.1/24 dev mq0
+	ip link set mq0 up
+	for k in 0 1; do
+		ip neigh replace "10.9.0.$((k + 2))" lladdr 02:00:00:00:01:02 dev mq0 nud permanent
+		ip link add "gt$k" type gretap local 10.9.0.1 remote "10.9.0.$((k + 2))" &&
+			enslave "gt$k" bt0 "$k" || return 1
+	done
+	ready || return 1
+	tc qdisc add dev mq0 root tbf rate 1kbit burst 200 latency 100s
 }
 
 both_up() { [[ $(cat /sys/class/net/bt0/lower_*/bonding_slave/mii_status) == $'up\nup' ]]; }
@@ -142,8 +171,21 @@ marks_apart()
 	((above == PACKETS && held == 0 && below == PACKETS))
 }
 
+# What CPU 0 has sent is still under way when CPU 1 goes on.
+tunnel_held()
+{
+	local held
+
+	exec 3<> "/dev/udp/$PEER/9" || return 1
+	send 0
+	send 1
+	held=$(bt_cell gt0 1 held)
+	echo "# CPU 1: $held held by gt0"
+	((held == PACKETS))
+}
+
 ktap_print_header
-ktap_set_plan 4
+ktap_set_plan 5
 dmesg_mark
 sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 up || die "cannot build the topology"
@@ -152,6 +194,13 @@ cleanup
 up_nested || die "cannot build the topology"
 check "a bond below keeps its flows' slaves for itself" marks_apart
 cleanup
+if modprobe ip_gre 2> /dev/null; then
+	up_tunnels || die "cannot build the topology"
+	check "tunnels through a NIC with queues: the flow is held" tunnel_held
+	cleanup
+else
+	ktap_test_skip "tunnels through a NIC with queues: no ip_gre here"
+fi
 check "all of it goes" test ! -e /sys/class/net/bt0
 check "dmesg is clean" dmesg_clean
 ktap_finished

@@ -131,9 +131,10 @@ bond_cpu_bound_create(const struct slave *slave)
 
 	state->votes = state->group->votes;
 	state->slot = bond_cpu_bound_slot_get(state->group);
-	/* a bond below may get its slaves later */
+	/* a bond below may get its slaves later, and a tunnel names none */
 	state->stacked = slave->dev->flags & IFF_MASTER ||
-			 !list_empty(&slave->dev->adj_list.lower);
+			 !list_empty(&slave->dev->adj_list.lower) ||
+			 slave->dev->rtnl_link_ops;
 
 	return state;
 
