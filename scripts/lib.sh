@@ -4,6 +4,11 @@
 # What the scripts share: where things are, and how to speak to the user.
 # Sourced, never run.
 
+# Numbers have a point, letters their plain order and messages their English
+# words, in what awk and printf write for jq and in what we look for in logs.
+# UTF-8 goes through as the bytes that it is.
+export LC_ALL=C
+
 CORELANE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CORELANE_CACHE=${CORELANE_CACHE:-/var/cache/corelane}
 export CORELANE_TOP CORELANE_CACHE

@@ -32,6 +32,7 @@ Simulated time (the default) runs the row and "ordinary" in the lab:
 On a real machine, --perf measures what it does now with hardware counters and
 files it under the name ROW; --against a ROW2 measured before shows both:
   --seconds N      how long (default 10), or as long as COMMAND runs
+                   (in locale C)
   --cpus LIST      only these CPUs (default all)
   --results DIR    where the counts are kept (default results/perf)
 

@@ -95,6 +95,17 @@ invalid() # ROW TEXT
 	   $(value "$1" 1 0 connections_per_second why) == *"$2"* ]]
 }
 
+# comma: the report is the same where numbers have a decimal comma
+comma()
+{
+	local file
+
+	env LOCPATH="$TMP/locale" LC_ALL=de_DE.UTF-8 "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/comma" &&
+		for file in results.json results.csv table.txt; do
+			cmp "$TMP/run/$file" "$TMP/comma/$file" || return
+		done
+}
+
 mkdir -p "$TMP/run/job0"
 point ordinary 1 2 0
 window ordinary 1 0 100 0.5 0.2 0
@@ -120,9 +131,11 @@ echo '{"row": "lanes", "module": "percore"}' > "$TMP/run/job0/modules.jsonl"
 echo '{"row": "lanes", "cores": 2, "irq": 30, "name": "srv0-rx-0", "cpus": "0"}' > "$TMP/run/job0/irqs-lanes-2.jsonl"
 touch "$TMP/run/job0/functions-lanes-2-0.csv"
 senders lanes 2
+cp -r "$TMP/run" "$TMP/comma"
+mkdir "$TMP/locale"
 
 ktap_print_header
-ktap_set_plan 25
+ktap_set_plan 26
 check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
 check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
 check 'sockets made for a connection are told' is 2 "$(value ordinary 1 0 sockets_per_connection value)"
@@ -151,4 +164,9 @@ check 'ratios to one core, to the ordinary server, to the best stock row' \
 	grep -qE '^lanes +2 +21000 +- +- +2\.00 +1\.40 ' "$TMP/run/table.txt"
 check 'an invalid point is marked in the table' grep -qE '^nft .*1 of 1 INVALID' "$TMP/run/table.txt"
 check 'profiles are kept' test -e "$TMP/run/profiles/functions-lanes-2-0.csv"
+if localedef -i de_DE -f UTF-8 "$TMP/locale/de_DE.UTF-8" 2> /dev/null; then
+	check "the user's language changes nothing" comma
+else
+	ktap_test_skip "the user's language changes nothing: no locale with a comma can be made here"
+fi
 ktap_finished
