@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A guest that does not come up is begun again, also when it hangs before its
-# first word; a QEMU that refuses to start is not, for it would again.  The QEMU
-# here is one that does nothing, or ends.
+# first word; a QEMU that refuses to start is not, for it would again.  What a try
+# before left is not taken for the last one's.  The QEMU here is one that does
+# nothing, or ends.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -31,11 +32,19 @@ boots() # COUNT: run.sh fails after COUNT tries
 }
 
 ktap_print_header
-ktap_set_plan 4
+ktap_set_plan 7
 qemu "echo try >> '$TMP/tries'" 'exec sleep 60'
 check 'a guest that hangs without a word is begun three times' boots 3
 check 'and it is said' grep -q 'the guest did not come up (try 3 of 3)' "$TMP/said"
 qemu "echo try >> '$TMP/tries'" 'echo no such device >&2' 'exit 1'
 check 'a QEMU that refuses is begun once' boots 1
 check 'and its words are told' grep -q 'the guest did not boot: no such device' "$TMP/said"
+# The first of two guests ends well and its QEMU does not; the second dies.
+# shellcheck disable=SC2016  # for that QEMU
+qemu 'args=$*; dir=${args#*path=}; dir=${dir%%,*}' 'echo sample >> "$dir/samples.jsonl"' 'echo LAB up > "$dir/console.log"' \
+	"echo try >> '$TMP/tries'" '[[ ! -e $dir/console-try1.log ]] || exit 0' \
+	'echo 0 > "$dir/status"; echo test 0 1 > "$dir/tests"; kill -SEGV $$'
+check 'a guest that died is none that ended well in the try before' boots 2
+check 'its samples are its own' test "$(wc -l < "$TMP/results/samples.jsonl")" = 1
+check 'which tests have been run is known still' test -s "$TMP/results/tests"
 ktap_finished

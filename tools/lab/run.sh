@@ -105,7 +105,7 @@ end_on_signals :
 
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
-rm -f "$results"/{status,tests,console.log,dmesg.log}
+rm -f "$results/tests"
 
 # The kernel's own tests of bonding, as its source has them.
 selftests_add()
@@ -183,12 +183,22 @@ wait_guest()
 	wait "$child"
 }
 
+# forget: what a try before left, or a run: the guest and simlane append to some of
+# it, and its status would be taken for this one's.  "tests" stays from try to try:
+# what is listed there is not run again.
+forget()
+{
+	rm -f "$results"/{status,console.log,dmesg.log,model.json,check.txt,kallsyms} \
+		"$results"/{samples,points,modules,block,windows}.jsonl "$results"/irqs-*.jsonl \
+		"$results"/functions-*.csv "$results"/lines-*.csv
+}
+
 # Boot and wait for the end; $up tells whether the guest got to its script.
 boot()
 {
 	local begun=$SECONDS
 
-	rm -f "$console"
+	forget
 	up=no slow=no status=0
 	timeout --foreground "$timeout" "${QEMU[@]}" "${machine[@]}" -smp "$cpus" -m "$mem" \
 		-display none -vga none -no-reboot -nic none -monitor none -serial "file:$console" \

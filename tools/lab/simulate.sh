@@ -99,5 +99,4 @@ simulate_machine()
 		-cpu 'Haswell,-tsc-deadline,-hle,-rtm,-invpcid,-pcid'
 		-seed "$seed" -rtc 'base=2026-01-01,clock=vm'
 		-plugin "$plugin${options:+,$options}")
-	rm -f "$results"/{windows.jsonl,model.json,check.txt,kallsyms} "$results"/functions-*.csv "$results"/lines-*.csv
 }
