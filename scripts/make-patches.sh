@@ -301,7 +301,8 @@ series_pollnvme
 series_selftests
 
 mkdir -p "$out"
-rm -f "$out"/*.patch
+# A series of before may have other subjects; what else lies there is not ours.
+rm -f "$out"/0000-cover-letter.patch "$out"/000?-{bonding,netfilter-percore,block-pollnvme,selftests-corelane}-*.patch
 git -C "$repo" format-patch -q --cover-letter --zero-commit --no-signature --full-index \
 	--subject-prefix="PATCH $line" -o "$(cd "$out" && pwd)" "$base"
 # format-patch leaves blanks in the letter for its author
@@ -314,4 +315,4 @@ awk -v letter="$messages/0-cover" '
 ' "$cover" > "$work/file"
 sed -i "s/^Date: .*/Date: Sat, 21 Nov 2026 00:00:00 +0000/" "$work/file"
 cat "$work/file" > "$cover"
-say "patches: $(find "$out" -name '*.patch' | wc -l) files for Linux $line in $out"
+say "patches: $(git -C "$repo" rev-list --count "$base..HEAD") and a letter for Linux $line in $out"

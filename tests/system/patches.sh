@@ -55,13 +55,17 @@ skip_all()
 	exit 4
 }
 
-# compare LINE SOURCE: write the series anew, from whom the committed one is from
+# compare LINE SOURCE: write the series anew, from whom the committed one is from,
+# beside somebody's patch
 compare()
 {
 	local committed=$top/patches/$1 author
 
 	author=$(sed -n 's/^Signed-off-by: //p' "$committed"/0001-*.patch | head -n 1)
+	mkdir "$work/$1/patches"
+	touch "$work/$1/patches/0001-theirs.patch"
 	"$top/scripts/make-patches.sh" --tree "$2" --out "$work/$1/patches" --author "$author" "$1" || return 1
+	rm "$work/$1/patches/0001-theirs.patch" || return 1
 	if ! diff -r "$committed" "$work/$1/patches"; then
 		echo "patches/$1 is not what the sources make: run make patches and commit it"
 		return 1
