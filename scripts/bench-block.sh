@@ -114,7 +114,7 @@ check_options
 
 out=${out:-$CORELANE_TOP/results/block-$(date +%Y%m%d-%H%M%S)}
 [[ -n $results ]] || fresh_results
-partial=$out.partial lab='' measured=no
+partial='' lab='' measured=no
 finish()
 {
 	local status=$?
@@ -124,7 +124,7 @@ finish()
 	[[ -z $lab ]] || { kill "$lab" 2> /dev/null || true; wait "$lab" 2> /dev/null || true; }
 	if [[ $measured == yes ]]; then
 		say "bench-block.sh: what was measured is in $partial"
-	elif [[ -z $results ]]; then
+	elif [[ -n $partial ]]; then
 		rm -rf "$partial"
 	fi
 	exit "$status"
@@ -205,7 +205,7 @@ run()
 	local name dirs
 
 	[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-	mkdir -p "$partial"
+	claim_partial
 	say "building pollnvme for Linux $kernel and the simulator"
 	MODULES='drivers/block/pollnvme tests/modules/biotime' quietly "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"
 	quietly make -s -C "$CORELANE_TOP" tools test-tools simlane

@@ -137,7 +137,7 @@ check_options
 
 out=${out:-$CORELANE_TOP/results/$(date +%Y%m%d-%H%M%S)}
 fresh_results
-partial=$out.partial
+partial=''
 measured=no
 labs=()
 
@@ -146,6 +146,7 @@ discard()
 {
 	local log
 
+	[[ -n $partial ]] || return 0
 	for log in "$partial"/job*/console.log; do
 		[[ -s $log ]] || continue
 		cp "$log" "${TMPDIR:-/tmp}/corelane-console.log"
@@ -356,7 +357,7 @@ end_on_signals :
 main()
 {
 	[[ $setup == no ]] || "$CORELANE_TOP/scripts/setup.sh" --quiet
-	mkdir -p "$partial"
+	claim_partial
 	[[ $clock == wall ]] || need_simulator
 	progress "building modules for Linux $kernel, the corelane tool and the guest's programs"
 	MODULES='drivers/net/bonding net/netfilter/percore' build "$CORELANE_TOP/scripts/build-modules.sh" "$kernel"

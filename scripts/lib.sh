@@ -80,6 +80,16 @@ fresh_results()
 		die "$out is there and no empty folder" "name another with --out"
 }
 
+# claim_partial: what is half done is in $partial, which is this run's alone: of two
+# that were told the same $out one gets it, also after both have looked.
+# shellcheck disable=SC2034  # partial is the bench's
+claim_partial()
+{
+	mkdir -p -- "${out%/*}"
+	mkdir -- "$out.partial" || die "cannot have $out.partial" "name another folder with --out"
+	partial=$out.partial
+}
+
 # release_of_line LINE: the Debian release that setup fetched for a line
 release_of_line()
 {

@@ -17,7 +17,7 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 11
+ktap_set_plan 15
 
 # A script told to stop twice: the second signal comes in its EXIT trap, before
 # that had a chance to ignore it.
@@ -62,6 +62,15 @@ status=0
 "$tree/scripts/bench.sh" --no-setup --cores 1 --rows ordinary --out "$TMP/kept" > "$TMP/log" 2>&1 || status=$?
 check 'a report that fails does not remove what was measured' test "$status" -ne 0 -a -d "$TMP/kept.partial/job0"
 check 'and it says where that is' grep -q "measured is in $TMP/kept.partial" "$TMP/log"
+
+# Two are told the same folder, and both have looked: the second has it first, for
+# setup.sh takes its time.
+for bench in bench bench-block; do
+	rm -rf "$TMP/both.partial"
+	printf '#!/bin/sh\nmkdir "%s"; touch "%s/theirs"\n' "$TMP/both.partial" "$TMP/both.partial" > "$tree/scripts/setup.sh"
+	check "$bench.sh does not take another run's folder" refused 'cannot have' "$tree/scripts/$bench.sh" --out "$TMP/both"
+	check 'nor remove it' test -e "$TMP/both.partial/theirs"
+done
 
 # Stopped when the first of two guests has begun and the second has not: mkdir
 # is what comes between.
