@@ -114,7 +114,7 @@ check_options
 
 out=${out:-$CORELANE_TOP/results/block-$(date +%Y%m%d-%H%M%S)}
 [[ -n $results ]] || fresh_results
-partial='' lab='' measured=no
+partial='' lab=''
 finish()
 {
 	local status=$?
@@ -122,9 +122,10 @@ finish()
 	trap - EXIT
 	trap '' INT TERM HUP
 	[[ -z $lab ]] || { kill "$lab" 2> /dev/null || true; wait "$lab" 2> /dev/null || true; }
-	if [[ $measured == yes ]]; then
+	if [[ -n $partial ]] && compgen -G "$partial/*/results.json" > /dev/null; then
 		say "bench-block.sh: what was measured is in $partial"
 	elif [[ -n $partial ]]; then
+		keep_console "$(echo "$partial"/*/console.log)"
 		rm -rf "$partial"
 	fi
 	exit "$status"
@@ -214,7 +215,6 @@ run()
 	done
 	dirs=("$partial"/*/results.json)
 	[[ -s ${dirs[0]} ]] || usage_error "no experiment has one of the rows $rows"
-	measured=yes
 	dirs=("${dirs[@]%/results.json}")
 	mkdir -p "$out/profiles"
 	jq -s add "${dirs[@]/%//results.json}" > "$out/results.json"
@@ -224,7 +224,8 @@ run()
 		mv "$name"/{functions,lines}-*.csv "$name"/{windows,block}.jsonl "$name"/{console,dmesg}.log "$out/profiles/${name##*/}/"
 	done
 	# All that is to be kept has moved.
-	measured=no
+	rm -rf "$partial"
+	partial=''
 }
 
 # All that takes long is read before it begins: the file may change meanwhile.

@@ -138,21 +138,20 @@ check_options
 out=${out:-$CORELANE_TOP/results/$(date +%Y%m%d-%H%M%S)}
 fresh_results
 partial=''
-measured=no
+measured=no failed=''
 labs=()
 
-# Of what was not measured to its end keep only a log: it helps nobody.
+# Of what was not measured to its end keep only a log: it helps nobody.  That of the
+# guest that failed, or where none did of the first that has one.
 discard()
 {
 	local log
 
 	[[ -n $partial ]] || return 0
-	for log in "$partial"/job*/console.log; do
-		[[ -s $log ]] || continue
-		cp "$log" "${TMPDIR:-/tmp}/corelane-console.log"
-		say "bench.sh: stopped; the guest's console log is ${TMPDIR:-/tmp}/corelane-console.log"
-		break
+	for log in "$partial"/job${failed:-*}/console.log; do
+		[[ ! -s $log ]] || break
 	done
+	keep_console "$log"
 	rm -rf "$partial"
 }
 
@@ -328,7 +327,7 @@ follow()
 
 measure()
 {
-	local follower i failed=0 status=0 total=${#points[@]}
+	local follower i status=0 total=${#points[@]}
 
 	[[ $clock == sim ]] || total=$((total * repeats))
 	share_points

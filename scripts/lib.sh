@@ -90,6 +90,17 @@ claim_partial()
 	partial=$out.partial
 }
 
+# keep_console LOG: of a run that is thrown away, the guest's console log is kept,
+# by a name that nobody can have made before
+keep_console()
+{
+	local kept
+
+	[[ -s $1 ]] || return 0
+	kept=$(mktemp --suffix=.log "${TMPDIR:-/tmp}/corelane-console.XXXXXX") && cp -- "$1" "$kept" || return 0
+	say "${0##*/}: stopped; the guest's console log is $kept"
+}
+
 # release_of_line LINE: the Debian release that setup fetched for a line
 release_of_line()
 {

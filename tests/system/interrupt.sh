@@ -17,7 +17,7 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 15
+ktap_set_plan 20
 
 # A script told to stop twice: the second signal comes in its EXIT trap, before
 # that had a chance to ignore it.
@@ -49,7 +49,7 @@ check 'bench.sh ends with a failure status' test "$status" -ne 0
 if ours; then ktap_test_fail 'no QEMU is left'; else ktap_test_pass 'no QEMU is left'; fi
 check 'no half-written result is left' test ! -e "$TMP/out" -a ! -e "$TMP/out.partial"
 check 'no work folder is left' test -z "$(find "$TMP" -maxdepth 1 -name 'corelane-lab.*')"
-check 'it says where the console log is' grep -q "console log is $TMP/corelane-console.log" "$TMP/log"
+check 'it says where the console log is' grep -q "console log is $TMP/corelane-console\..*\.log" "$TMP/log"
 
 # The scripts with nothing to build, and a lab whose guest is what the test wants
 tree=$TMP/tree
@@ -62,6 +62,27 @@ status=0
 "$tree/scripts/bench.sh" --no-setup --cores 1 --rows ordinary --out "$TMP/kept" > "$TMP/log" 2>&1 || status=$?
 check 'a report that fails does not remove what was measured' test "$status" -ne 0 -a -d "$TMP/kept.partial/job0"
 check 'and it says where that is' grep -q "measured is in $TMP/kept.partial" "$TMP/log"
+
+# A lab whose second guest fails.  Somebody has put a link where a log might go.
+cat > "$tree/tools/lab/run.sh" <<'EOF'
+#!/bin/sh
+while [ "$1" != --results ]; do shift; done
+echo "this is ${2##*/}" > "$2/console.log"
+touch "$2"/functions-x.csv "$2"/block.jsonl "$2"/windows.jsonl
+[ "${2##*/}" = job0 ] || [ "${2##*/}" = latency ]
+EOF
+touch "$TMP/victim"
+ln -s "$TMP/victim" "$TMP/corelane-console.log"
+"$tree/scripts/bench.sh" --no-setup --cores 1,2 --jobs 2 --rows ordinary --out "$TMP/failed" > "$TMP/log" 2>&1
+check 'of a run that fails, the log of the guest that failed is kept' \
+	grep -qx 'this is job1' "$(sed -n 's/.*console log is //p' "$TMP/log")" 2> /dev/null
+check 'it goes to no name that others know' test ! -s "$TMP/victim"
+"$tree/scripts/bench.sh" block --no-setup --experiments latency,share --out "$TMP/block" > "$TMP/log" 2>&1
+check 'an experiment that fails does not remove the one before' test -s "$TMP/block.partial/latency/results.json"
+check 'and it says where that one is' grep -q "measured is in $TMP/block.partial" "$TMP/log"
+"$tree/scripts/bench.sh" block --no-setup --experiments share --out "$TMP/first" > "$TMP/log" 2>&1
+check 'where none has ended, the log is kept' \
+	grep -qx 'this is share' "$(sed -n 's/.*console log is //p' "$TMP/log")" 2> /dev/null
 
 # Two are told the same folder, and both have looked: the second has it first, for
 # setup.sh takes its time.
