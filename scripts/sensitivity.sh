@@ -17,8 +17,8 @@ usage: sudo scripts/sensitivity.sh [--of ROW] [--against LIST] [--cores N]
 
 Measure ROW (default lanes) and the rows of LIST (default bond-l34,reuseport)
 at N cores (default 4), in simulated time, with each of the model's costs at
-50 % and at 150 %, and print how many times as fast ROW is as each other row:
-the conclusion holds if no constant turns it.  Everything is measured in one
+50 % and at 150 %, and print how many times as fast ROW is as each other row: the
+conclusion holds if no constant takes that to the other side of 1.  Everything is measured in one
 set-up a row, so that the constant is all that changes.  Other options go to
 bench.sh.  --results prints it again from such a run's folder.
 EOF
@@ -34,6 +34,7 @@ while [[ $# -gt 0 ]]; do
 	*) more+=("$1"); shift ;;
 	esac
 done
+[[ $cores =~ ^[1-9][0-9]*$ ]] || usage_error "--cores wants one number, not '$cores'"
 
 if [[ -z $results ]]; then
 	results=${out:-$CORELANE_TOP/results/sensitivity-$(date +%Y%m%d-%H%M%S)}
@@ -41,6 +42,8 @@ if [[ -z $results ]]; then
 		--repeats 3 --out "$results" ${more[@]+"${more[@]}"} > /dev/null
 fi
 [[ -s $results/sensitivity.json ]] || die "$results holds no sensitivity run" "name a folder that this script wrote"
+many=$(jq -r 'map(.cores) | unique | if length > 1 then join(", ") else empty end' "$results/sensitivity.json")
+[[ -z $many ]] || die "$results has rows of $many cores" "name a run of one number of cores"
 
 # A row's rate as the table has it is the median of its repeats.
 jq -r --arg of "$of" --slurpfile results "$results/results.json" '
@@ -68,7 +71,11 @@ jq -r --arg of "$of" --slurpfile results "$results/results.json" '
 				column = int((i - 2) / 3)
 				if (ratio && (!(column in low) || $i + 0 < low[column])) {
 					low[column] = $i + 0
-					where[column] = $1
+					lowest[column] = $1
+				}
+				if (ratio && (!(column in high) || $i + 0 > high[column])) {
+					high[column] = $i + 0
+					highest[column] = $1
 				}
 			}
 			print line
@@ -76,6 +83,6 @@ jq -r --arg of "$of" --slurpfile results "$results/results.json" '
 		END {
 			print ""
 			for (c = 0; (c in name); c++)
-				printf("%s: never under %.3f (%s); the order %s\n", name[c], low[c], where[c],
-				       (low[c] > 1 ? "stays" : "CHANGES"))
+				printf("%s: %.3f (%s) to %.3f (%s); the order %s\n", name[c], low[c], lowest[c], high[c], highest[c],
+				       (low[c] > 1 || high[c] < 1 ? "stays" : "CHANGES"))
 		}'

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # report.sh over hand-made windows of simulated time: rates, what is counted
-# per connection, intervals, ratios, and the points that it must call invalid.
+# per connection, intervals, ratios, and the points that it must call invalid.  And
+# sensitivity.sh over a run whose constants move its rates.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -95,6 +96,20 @@ invalid() # ROW TEXT
 	   $(value "$1" 1 0 connections_per_second why) == *"$2"* ]]
 }
 
+# sensitivity CORES...: lanes serve 98, the rows at 50 and 150 % of a constant what
+# stands there
+sensitivity()
+{
+	mkdir -p "$TMP/sensitivity"
+	jq -n '{lanes: 98, nft: 97, reuseport: 100} | to_entries
+		| map({metric: "connections_per_second", row: .key, value})' > "$TMP/sensitivity/results.json"
+	jq -n '[$ARGS.positional[] | tonumber as $n | {lanes: [98, 98], nft: [90, 99], reuseport: [101, 99]}
+		| to_entries[] | {row: .key, cores: $n, constant: "dram_ns", percent: 50, rate: .value[0]},
+			{row: .key, cores: $n, constant: "dram_ns", percent: 150, rate: .value[1]}]' \
+		--args "$@" > "$TMP/sensitivity/sensitivity.json"
+	"$CORELANE_TOP/scripts/sensitivity.sh" --results "$TMP/sensitivity" > "$TMP/said"
+}
+
 # comma: the report is the same where numbers have a decimal comma
 comma()
 {
@@ -135,7 +150,7 @@ cp -r "$TMP/run" "$TMP/comma"
 mkdir "$TMP/locale"
 
 ktap_print_header
-ktap_set_plan 26
+ktap_set_plan 30
 check 'report.sh --collect runs' "$CORELANE_TOP/scripts/report.sh" --collect "$TMP/run"
 check 'a rate is connections over simulated seconds' is 10000 "$(value ordinary 1 0 connections_per_second value)"
 check 'sockets made for a connection are told' is 2 "$(value ordinary 1 0 sockets_per_connection value)"
@@ -169,4 +184,8 @@ if localedef -i de_DE -f UTF-8 "$TMP/locale/de_DE.UTF-8" 2> /dev/null; then
 else
 	ktap_test_skip "the user's language changes nothing: no locale with a comma can be made here"
 fi
+check 'sensitivity.sh runs' sensitivity 4
+check 'an order that a constant turns' grep -qx 'to nft: 0.990 (dram_ns) to 1.089 (dram_ns); the order CHANGES' "$TMP/said"
+check 'one that none does, the slower' grep -qx 'to reuseport: 0.970 (dram_ns) to 0.990 (dram_ns); the order stays' "$TMP/said"
+check 'rows of several numbers of cores are not mixed' refused 'rows of 1, 8 cores' sensitivity 1 8
 ktap_finished

@@ -24,7 +24,7 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 43
+ktap_set_plan 44
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -59,6 +59,8 @@ check 'bench-block: a device time that is no number' refused "'soon'" scripts/be
 check 'a constant that cannot be one' refused "'x y'" scripts/bench.sh --vary 'x y'
 check 'sensitivity of an empty folder' refused 'holds no sensitivity run' \
 	scripts/sensitivity.sh --results "$TMP"
+check 'sensitivity on more numbers of cores than one' refused "one number, not '1,8'" \
+	scripts/sensitivity.sh --cores 1,8
 check 'simlane has no such constant' refused "no constant 'frobs'" tools/lab/run.sh --clock sim \
 	--results "$TMP/lab" --sim frobs=1 tools/lab/guest/tests.sh
 check 'report of an empty folder' refused 'holds no results' scripts/report.sh "$TMP"
