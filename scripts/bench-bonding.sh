@@ -76,7 +76,7 @@ measure()
 
 	for hash in "${hashes[@]}"; do
 		say "switch that hashes $hash:"
-		"$CORELANE_TOP/scripts/bench.sh" --rows "$rows" --cores "$(cores_for "$hash")" --nics "$nics" --senders \
+		run_group "$CORELANE_TOP/scripts/bench.sh" --rows "$rows" --cores "$(cores_for "$hash")" --nics "$nics" --senders \
 			--switch-hash "$hash" --out "$out/switch-$hash" ${bench_options[@]+"${bench_options[@]}"} > /dev/null
 	done
 }

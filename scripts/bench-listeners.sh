@@ -62,7 +62,7 @@ done
 # bench NAME OPTION...: one of the two folders
 bench()
 {
-	"$CORELANE_TOP/scripts/bench.sh" --rows "$rows" --lsm "$lsm" --out "$out/$1" "${@:2}" \
+	run_group "$CORELANE_TOP/scripts/bench.sh" --rows "$rows" --lsm "$lsm" --out "$out/$1" "${@:2}" \
 		${bench_options[@]+"${bench_options[@]}"} > /dev/null
 }
 

@@ -50,6 +50,28 @@ end_on_signals()
 	trap "trap '' INT TERM HUP; $1 || true; exit 143" TERM HUP
 }
 
+group_end()
+{
+	kill -- "-$child" 2> /dev/null || true
+	wait "$child" 2> /dev/null
+}
+
+# run_group COMMAND...: in a process group of its own, so that all of it ends and
+# cleans up when we are told to stop
+run_group()
+{
+	local status=0 child
+
+	set -m
+	"$@" &
+	child=$!
+	set +m
+	end_on_signals group_end
+	wait "$child" || status=$?
+	trap - INT TERM HUP
+	[[ $status == 0 ]] || exit "$status"
+}
+
 # check_points LIMIT: a bench's $cores, $rows and $kernel make sense, by its
 # ALL_ROWS and the most cores it takes
 # shellcheck disable=SC2154  # they are the bench's

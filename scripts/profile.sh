@@ -86,31 +86,9 @@ check_options()
 }
 check_options
 
-child_end()
-{
-	kill -- "-$child" 2> /dev/null || true
-	wait "$child" 2> /dev/null
-}
-
-# run COMMAND...: in a process group of its own, so that all of it ends and
-# cleans up when we are told to stop
-run()
-{
-	local status=0 child
-
-	set -m
-	"$@" &
-	child=$!
-	set +m
-	end_on_signals child_end
-	wait "$child" || status=$?
-	trap - INT TERM HUP
-	[[ $status == 0 ]] || exit "$status"
-}
-
 if [[ $perf == yes ]]; then
 	results=${results:-$CORELANE_TOP/results/perf}
-	run "$CORELANE_TOP/scripts/profile-perf.sh" --seconds "$seconds" ${cpus:+--cpus "$cpus"} \
+	run_group "$CORELANE_TOP/scripts/profile-perf.sh" --seconds "$seconds" ${cpus:+--cpus "$cpus"} \
 		"$results" "$row" ${command[@]+-- "${command[@]}"}
 	cores=$(jq -r --arg row "$row" -s 'map(select(.tag | startswith($row + "-"))) | last | .cores' "$results/windows.jsonl")
 else
@@ -122,7 +100,7 @@ else
 		sides=$row
 		[[ $against == none ]] || sides=$against,$row
 		[[ $setup == yes ]] || bench_options+=(--no-setup)
-		run "$CORELANE_TOP/scripts/bench.sh" --clock sim --rows "$sides" --cores "$cores" --repeats "$repeats" \
+		run_group "$CORELANE_TOP/scripts/bench.sh" --clock sim --rows "$sides" --cores "$cores" --repeats "$repeats" \
 			--kernel "$kernel" --out "$results" ${bench_options[@]+"${bench_options[@]}"} > /dev/null
 	fi
 fi

@@ -38,7 +38,7 @@ done
 
 if [[ -z $results ]]; then
 	results=${out:-$CORELANE_TOP/results/sensitivity-$(date +%Y%m%d-%H%M%S)}
-	"$CORELANE_TOP/scripts/bench.sh" --clock sim --vary all --rows "$of,$against" --cores "$cores" \
+	run_group "$CORELANE_TOP/scripts/bench.sh" --clock sim --vary all --rows "$of,$against" --cores "$cores" \
 		--repeats 3 --out "$results" ${more[@]+"${more[@]}"} > /dev/null
 fi
 [[ -s $results/sensitivity.json ]] || die "$results holds no sensitivity run" "name a folder that this script wrote"

@@ -17,7 +17,7 @@ ours()
 
 export TMPDIR=$TMP
 ktap_print_header
-ktap_set_plan 20
+ktap_set_plan 23
 
 # A script told to stop twice: the second signal comes in its EXIT trap, before
 # that had a chance to ignore it.
@@ -83,6 +83,23 @@ check 'and it says where that one is' grep -q "measured is in $TMP/block.partial
 "$tree/scripts/bench.sh" block --no-setup --experiments share --out "$TMP/first" > "$TMP/log" 2>&1
 check 'where none has ended, the log is kept' \
 	grep -qx 'this is share' "$(sed -n 's/.*console log is //p' "$TMP/log")" 2> /dev/null
+
+# Told to stop, without the rest of the group: those that bench.sh measures for
+printf '#!/bin/sh\necho $$ > "%s"\nexec sleep 300\n' "$TMP/guest" > "$tree/tools/lab/run.sh"
+for script in bench-bonding bench-listeners sensitivity; do
+	rm -f "$TMP/guest"
+	"$tree/scripts/$script.sh" --no-setup --out "$TMP/$script" > "$TMP/log" 2>&1 &
+	bench=$!
+	for ((i = 0; i < 300; i++)); do
+		[[ ! -s $TMP/guest ]] || break
+		sleep 0.1
+	done
+	kill -TERM "$bench"
+	wait "$bench"
+	guest=$(cat "$TMP/guest")
+	check "$script.sh: stopped, no guest is left" test -n "$guest" -a ! -d "/proc/$guest"
+	kill "$guest" 2> /dev/null
+done
 
 # Two are told the same folder, and both have looked: the second has it first, for
 # setup.sh takes its time.
