@@ -18,8 +18,10 @@ PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git 
 	cpio xz-utils zstd jq gnuplot-nox qemu-system-x86 ipxe-qemu pkg-config libmnl-dev libjansson-dev procps
 	libasan8 libubsan1 unifdef sparse shellcheck udev ca-certificates)
 
-# Room the cache needs when it is empty, in GiB.
-NEED_GIB=9
+# Room that parts of the cache need while they are fetched, in GiB: what is made of
+# them later included.  What the lab goes on without has none of its own.
+LINE_GIB=3
+GUEST_GIB=1
 
 usage()
 {
@@ -82,14 +84,21 @@ refused_today()
 	[[ $quiet == yes && -n $(find "$CORELANE_CACHE/$1" -mtime -1 2> /dev/null) ]]
 }
 
+# line_complete LINE: its kernel and source are there
+line_complete()
+{
+	local release
+
+	release=$(release_of_line "$1") || return 1
+	[[ -f $CORELANE_CACHE/kernels/$release/.complete && -f $CORELANE_CACHE/src/linux-source-$1/.corelane-release ]]
+}
+
 cache_complete()
 {
-	local line release
+	local line
 
 	for line in "${CORELANE_LINES[@]}"; do
-		release=$(release_of_line "$line") || return 1
-		[[ -f $CORELANE_CACHE/kernels/$release/.complete ]] || return 1
-		[[ -f $CORELANE_CACHE/src/linux-source-$line/.corelane-release ]] || return 1
+		line_complete "$line" || return 1
 	done
 	guest_complete || return 1
 	emulator_complete ||
@@ -99,15 +108,19 @@ cache_complete()
 
 check_room()
 {
-	local parent=$CORELANE_CACHE free
+	local parent=$CORELANE_CACHE free need=0 line
 
+	for line in "${CORELANE_LINES[@]}"; do
+		line_complete "$line" || need=$((need + LINE_GIB))
+	done
+	guest_complete || need=$((need + GUEST_GIB))
 	while [[ ! -d $parent ]]; do
 		parent=${parent%/*}
 		parent=${parent:-/}
 	done
 	free=$(df -Pk "$parent" | awk 'NR == 2 { print int($4 / 1048576) }')
-	((free >= NEED_GIB)) ||
-		die "$parent has $free GiB free, the cache needs $NEED_GIB" \
+	((free >= need)) ||
+		die "$parent has $free GiB free, the cache needs $need" \
 		    "make room, or set CORELANE_CACHE to a folder on another disk"
 }
 

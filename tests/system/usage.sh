@@ -24,7 +24,7 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 44
+ktap_set_plan 46
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -79,6 +79,17 @@ done
 touch "$TMP/stale/guest/other/.complete"
 ln -s other "$TMP/stale/guest/current"
 check 'a userland that is not of today' says 'would fetch' env "CORELANE_CACHE=$TMP/stale" scripts/setup.sh --dry-run
+check 'room is asked for what is missing' refused 'GiB free, the cache needs 1:' env "PATH=$TMP/bin:$PATH" \
+	"CORELANE_CACHE=$TMP/stale" scripts/setup.sh
+# All is there but the newest line's source, in folders of its own: it writes to them.
+for part in kernels headers lines qemu guest src; do
+	mkdir -p "$TMP/older/$part"
+	ln -s "$CORELANE_CACHE/$part"/* "$TMP/older/$part/"
+done
+rm -f "$TMP/older/src/linux-source-$CORELANE_NEWEST"
+check 'none for what the lab goes on without' says 'patches for Linux .* cannot be made' env "PATH=$TMP/bin:$PATH" \
+	"CORELANE_CACHE=$TMP/older" CORELANE_MIRROR=http://127.0.0.1:9/debian \
+	CORELANE_SECURITY_MIRROR=http://127.0.0.1:9/debian scripts/setup.sh
 # Its own copy, in a folder that everybody may enter.
 mkdir "$TMP/tree"
 cp -r scripts tools "$TMP/tree/"
