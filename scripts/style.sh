@@ -8,10 +8,16 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$CORELANE_TOP"
 
+# tracked PATTERN...: our files; also where the checkout is another user's
+tracked()
+{
+	git -c safe.directory='*' ls-files -co --exclude-standard -- "$@"
+}
+
 # Shell scripts by their first line, wherever they are.
 shell_files()
 {
-	git ls-files -co --exclude-standard | while IFS= read -r file; do
+	tracked | while IFS= read -r file; do
 		[[ -f $file ]] || continue
 		! head -n 1 "$file" | grep -qE '^#!.*\b(ba)?sh\b' || echo "$file"
 	done
@@ -23,9 +29,16 @@ side_by_side()
 	tr '\n' '\0' | xargs -0 -r -P "$(nproc)" -n 12 "$@"
 }
 
+# need_files FILE...: there are some; that none is wrong in none would be no news
+need_files()
+{
+	[[ $# -gt 0 ]] || die "git names no files here" "run it in a git checkout"
+}
+
 case ${1:-} in
 shellcheck)
 	mapfile -t files < <(shell_files)
+	need_files "${files[@]}"
 	printf '%s\n' "${files[@]}" | side_by_side shellcheck -x -S warning
 	say "shellcheck: ${#files[@]} files clean"
 	;;
@@ -35,8 +48,10 @@ checkpatch)
 	# What runs in user space follows the same style, without the rules
 	# that are about the kernel's own macros and its log.
 	user=PREFER_DEFINED_ATTRIBUTE_MACRO,SPLIT_STRING,VOLATILE,STRCPY,EMBEDDED_FUNCTION_NAME,ARRAY_SIZE,COMPLEX_MACRO,MACRO_ARG_UNUSED,TRAILING_SEMICOLON,NEW_TYPEDEFS
-	mapfile -t kernel_files < <(git ls-files -co --exclude-standard -- 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]')
-	mapfile -t user_files < <(git ls-files -co --exclude-standard -- 'tools/corelane/*.[ch]' 'tools/simlane/*.[ch]' 'tests/*.[ch]')
+	mapfile -t kernel_files < <(tracked 'drivers/*.[ch]' 'net/*.[ch]' 'include/*.[ch]')
+	need_files "${kernel_files[@]}"
+	mapfile -t user_files < <(tracked 'tools/corelane/*.[ch]' 'tools/simlane/*.[ch]' 'tests/*.[ch]')
+	need_files "${user_files[@]}"
 	printf '%s\n' "${kernel_files[@]}" |
 		side_by_side "$checkpatch" --no-tree --strict --terse --quiet --no-summary -f
 	printf '%s\n' "${user_files[@]}" |

@@ -24,7 +24,7 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 46
+ktap_set_plan 48
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -94,6 +94,9 @@ check 'none for what the lab goes on without' says 'patches for Linux .* cannot 
 mkdir "$TMP/tree"
 cp -r scripts tools "$TMP/tree/"
 chmod -R go+rX "$TMP"
+for style in shellcheck checkpatch; do
+	check "$style of no files" refused 'git names no files' "$TMP/tree/scripts/style.sh" "$style"
+done
 check 'no root' refused 'run with sudo' setpriv --reuid=65534 --regid=65534 --clear-groups \
 	env CORELANE_CACHE=/nonexistent "$TMP/tree/scripts/setup.sh"
 printf 'ID=frobnix\nVERSION_ID=7\n' > "$TMP/os-release"
