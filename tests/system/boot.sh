@@ -32,7 +32,7 @@ boots() # COUNT: run.sh fails after COUNT tries
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 9
 qemu "echo try >> '$TMP/tries'" 'exec sleep 60'
 check 'a guest that hangs without a word is begun three times' boots 3
 check 'and it is said' grep -q 'the guest did not come up (try 3 of 3)' "$TMP/said"
@@ -47,4 +47,16 @@ qemu 'args=$*; dir=${args#*path=}; dir=${dir%%,*}' 'echo sample >> "$dir/samples
 check 'a guest that died is none that ended well in the try before' boots 2
 check 'its samples are its own' test "$(wc -l < "$TMP/results/samples.jsonl")" = 1
 check 'which tests have been run is known still' test -s "$TMP/results/tests"
+
+# A userland that lacks what the image's recipe wants.
+mkdir -p "$TMP/cache/guest/none/root"
+ln -s none "$TMP/cache/guest/current"
+ln -s "$CORELANE_CACHE"/{kernels,lines,src} "$TMP/cache/"
+packs()
+{
+	CORELANE_CACHE=$TMP/cache "$CORELANE_TOP/tools/lab/run.sh" --kernel "${LINES_UNDER_TEST[-1]}" \
+		--results "$TMP/results" tools/lab/guest/tests.sh none 2>&1 | grep 'base-passwd'
+}
+check 'the packing of a guest fails' packs
+check 'and leaves nothing' test -z "$(ls -I lock "$TMP/cache/images")"
 ktap_finished

@@ -4,7 +4,7 @@
 # The guest's file system: a base archive per kernel, made once from the
 # cache, and a small overlay per run with our modules, tests and the job.
 # The kernel takes them as one initramfs, one archive behind the other.
-# Sourced after scripts/lib.sh.
+# Sourced after scripts/lib.sh; what is in run.sh's "scratch" is removed at its end.
 
 # Kernel modules the guest may want; what they depend on follows.
 IMAGE_MODULES=(kernel/net/{8021q,802,bridge,core,ipv4,ipv6,llc,netfilter,netlink,packet,psample,sched,unix,xfrm,9p}
@@ -102,7 +102,10 @@ image_make_base()
 		return 0
 	fi
 	say "packing the guest's file system for $release"
+	# None of these is in use: what a killed run left, which had the lock.
+	rm -rf "$CORELANE_CACHE"/images/tmp.*
 	tmp=$(mktemp -d "$CORELANE_CACHE/images/tmp.XXXXXX")
+	scratch+=("$tmp")
 	cp -a "$guest/root" "$tmp/root"
 	for path in "${IMAGE_PRUNE[@]}"; do
 		# shellcheck disable=SC2086  # patterns are meant to expand

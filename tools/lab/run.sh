@@ -89,7 +89,7 @@ emulator_find "$clock"
 [[ $clock == wall ]] || simulate_check
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/corelane-lab.XXXXXX")
-child=''
+scratch=("$work") child=''
 cleanup()
 {
 	# A second signal must not cut this short.
@@ -98,7 +98,7 @@ cleanup()
 		kill "$child" 2> /dev/null || true
 		wait "$child" 2> /dev/null || true
 	fi
-	rm -rf "$work"
+	rm -rf "${scratch[@]}"
 }
 trap cleanup EXIT
 end_on_signals :

@@ -71,6 +71,7 @@ simulate_prepare()
 	fi
 	mkdir -p "${dir%/*}"
 	tmp=$(mktemp -d "${dir%/*}/tmp.XXXXXX")
+	scratch+=("$tmp")
 	cp "$boot/kallsyms" "$tmp/"
 	# An unpacked kernel starts seconds sooner; the packed one does as well.
 	"$CORELANE_CACHE/src/linux-source-6.12/scripts/extract-vmlinux" \
@@ -78,7 +79,7 @@ simulate_prepare()
 		rm -f "$tmp/vmlinux"
 	rm -rf "$boot" "${dir%-*}"-*
 	chmod 755 "$tmp"
-	mv -T "$tmp" "$dir" || rm -rf "$tmp"
+	mv -T "$tmp" "$dir" || true
 }
 
 # simulate_machine RELEASE RESULTS MEM SEED OPTIONS: the machine, with simlane
