@@ -148,6 +148,7 @@ fi
 if [[ $dry_run == yes ]]; then
 	[[ ${#missing[@]} == 0 ]] || say "would install: ${missing[*]}"
 	cache_complete || say "would fetch kernels ${CORELANE_LINES[*]}, their headers and sources, the guest's userland, QEMU $EMULATOR_LINE and the source of $CORELANE_NEWEST into $CORELANE_CACHE"
+	[[ ${#fetch_args[@]} == 0 ]] || say "would look for newer packages than those in $CORELANE_CACHE, and fetch them"
 	exit 0
 fi
 if [[ ${#missing[@]} -gt 0 ]]; then

@@ -50,6 +50,7 @@ check 'which tests have been run is known still' test -s "$TMP/results/tests"
 
 # A userland that lacks what the image's recipe wants.
 mkdir -p "$TMP/cache/guest/none/root"
+touch "$TMP/cache/guest/none/.complete"
 ln -s none "$TMP/cache/guest/current"
 ln -s "$CORELANE_CACHE"/{kernels,lines,src} "$TMP/cache/"
 packs()

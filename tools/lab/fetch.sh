@@ -104,9 +104,10 @@ fetch_source()
 	[[ $(cat "$tree/.corelane-release" 2> /dev/null) != "$release" ]] || return 0
 	fresh_lists
 	say "fetching the source of kernel $line (about 150 MB; unpacked 1.5 GB)"
-	rm -rf "$debs" "$tree"
-	mkdir -p "${tree%/*}"
+	rm -rf "$debs"
 	debian_fetch "$debs" "linux-source-$line"
+	rm -rf "$tree"
+	mkdir -p "${tree%/*}"
 	dpkg-deb --fsys-tarfile "$debs"/linux-source-*.deb |
 		tar -xO "./usr/src/linux-source-$line.tar.xz" |
 		tar -xJ -C "${tree%/*}" ||
@@ -128,12 +129,15 @@ fetch_userland()
 	fresh_lists
 	say "fetching the guest's userland (about 85 MB)"
 	debs=$CORELANE_CACHE/debs/guest
-	rm -rf "$debs" "$dir"
+	# The one that is there works until this one does.
+	rm -rf "$debs" "$dir.new"
 	debian_fetch_closure "$debs" "${GUEST_PACKAGES[@]}"
-	debian_unpack "$dir/root" "$debs"/*.deb
-	rm -rf "$debs"
+	debian_unpack "$dir.new/root" "$debs"/*.deb
+	# Names and versions, which the guest's image is known by
+	(cd "$debs" && printf '%s\n' *.deb) > "$dir.new/.complete"
+	rm -rf "$debs" "$dir"
+	mv "$dir.new" "$dir"
 	ln -sfn "$dir" "$CORELANE_CACHE/guest/current"
-	touch "$dir/.complete"
 }
 
 # Simulated time alone depends on it: where it cannot be had the lab's

@@ -24,12 +24,13 @@ IMAGE_PRUNE=(usr/share/perl usr/share/perl5 'usr/lib/x86_64-linux-gnu/perl*' 'us
 IMAGE_MODULES_PRUNE=(kernel/lib/test_bpf.ko kernel/drivers/md/{dm-vdo,bcache} kernel/fs/dlm)
 
 # image_base RELEASE: the path of its base archive, named by what it is made
-# of: the recipe (this file) and the userland
+# of: the recipe (this file) and the userland, with its packages' versions
 image_base()
 {
 	local recipe
 
-	recipe=$({ cat "${BASH_SOURCE[0]}"; readlink "$CORELANE_CACHE/guest/current"; } | sha256sum)
+	recipe=$({ cat "${BASH_SOURCE[0]}"; readlink "$CORELANE_CACHE/guest/current"
+		cat "$CORELANE_CACHE/guest/current/.complete"; } | sha256sum)
 	printf '%s/images/%s-%s.cpio\n' "$CORELANE_CACHE" "$1" "${recipe:0:12}"
 }
 
@@ -90,6 +91,7 @@ image_make_base()
 {
 	local release=$1 out tmp guest=$CORELANE_CACHE/guest/current path lock
 
+	[[ -f $guest/.complete ]] || die "no userland for guests in $CORELANE_CACHE" "run scripts/setup.sh"
 	out=$(image_base "$release")
 	[[ ! -f $out ]] || return 0
 	[[ -w $CORELANE_CACHE ]] || die "cannot write $CORELANE_CACHE" "run with sudo, this once"
