@@ -83,6 +83,33 @@ not_in_use()
 	says "bt0: mode balance-xor, transmit policy layer3+4 (cpu-bound is not in use)"
 }
 
+# The mode has no use for a policy.
+by_mode()
+{
+	local text
+
+	ip link add bt1 type bond mode active-backup || return 1
+	echo cpu-bound > /sys/class/net/bt1/bonding/xmit_hash_policy
+	text=$(corelane bond show bt1 | head -n 1)
+	ip link del bt1
+	[[ $text == "bt1: mode active-backup, transmit policy cpu-bound (cpu-bound is not in use)" ]] ||
+		{ echo "# $text"; return 1; }
+}
+
+# More bonds than bonding_masters, a page, can name
+many()
+{
+	local i n
+
+	ip netns add many && for i in {1..260}; do
+		printf 'link add many%011d type bond\n' "$i"
+	done | ip -n many -batch - || return 1
+	n=$(ip netns exec many corelane bond show --json | jq length)
+	ip netns del many
+	echo "# ${n:-no} bonds"
+	[[ $n == 260 ]]
+}
+
 # refused STATUS TEXT ARGUMENT...
 refused()
 {
@@ -110,7 +137,7 @@ odd_names()
 }
 
 ktap_print_header
-ktap_set_plan 10
+ktap_set_plan 12
 dmesg_mark
 bt_up balance-xor cpu-bound || die "no links"
 check "nothing known: by hash" by_hash
@@ -118,7 +145,9 @@ check "by mask, and a CPU in no mask" by_mask
 check "the counters are the kernel's" counters
 check "a slave that is down: its CPU goes by hash" unusable
 check "under another policy it says so" not_in_use
+check "so it does in a mode that has no use for it" by_mode
 check "names that are no UTF-8" odd_names
+check "more bonds than a page has names for" many
 check "what is no bond is refused" refused 1 "lo is not a bond" show lo
 check "a path is refused" refused 2 "no interface name" show ../bt0
 check "without a command it says what to do" refused 2 "corelane bond show"

@@ -7,10 +7,12 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "corelane.h"
 
@@ -232,14 +234,20 @@ static const char *owner(const struct bond *b, size_t row, const char **why)
 	return NULL;
 }
 
+/* Other modes take the policy and do without it. */
+static bool in_use(const struct bond *b)
+{
+	return !strcmp(b->policy, "cpu-bound") &&
+	       (!strcmp(b->mode, "balance-xor") || !strcmp(b->mode, "802.3ad"));
+}
+
 static void print_text(const struct bond *b)
 {
-	bool active = !strcmp(b->policy, "cpu-bound");
 	struct cl_table t;
 	const char *why;
 
 	printf("%s: mode %s, transmit policy %s%s\n", b->name, b->mode, b->policy,
-	       active ? "" : " (cpu-bound is not in use)");
+	       in_use(b) ? "" : " (cpu-bound is not in use)");
 	cl_table_init(&t, 3);
 	cl_table_row(&t, "cpu", "slave", "why");
 	for (size_t row = 0; row < b->n_cpus; row++) {
@@ -342,18 +350,29 @@ static int show(const char *name, const struct args *args, json_t *all)
 	return ret;
 }
 
-/* every bond of the machine */
+/* Every bond of the machine. bonding_masters has no room for more than a page of
+ * names.
+ */
 static int show_all(const struct args *args, json_t *all)
 {
-	char masters[8192], *save, *name;
+	glob_t found;
 	int ret = CL_OK;
-	int len = cl_read_file(masters, sizeof(masters), NET "/bonding_masters");
+	int err;
 
-	if (len < 0)
+	if (access(NET "/bonding_masters", F_OK))
 		return cl_error("bonding is not loaded: modprobe bonding");
-	for (name = strtok_r(masters, " ", &save); name && !ret;
-	     name = strtok_r(NULL, " ", &save))
+	err = glob(NET "/*/bonding", 0, NULL, &found);
+	if (err == GLOB_NOMATCH)
+		return CL_OK;
+	if (err)
+		return cl_error("cannot list " NET);
+	for (size_t i = 0; i < found.gl_pathc && !ret; i++) {
+		char *name = found.gl_pathv[i] + strlen(NET "/");
+
+		*strchr(name, '/') = '\0';
 		ret = show(name, args, all);
+	}
+	globfree(&found);
 	return ret;
 }
 
