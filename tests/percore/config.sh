@@ -178,7 +178,7 @@ check "a new service is told as it is" told
 check "what set is not told stays" stays
 check "where it cannot tell, it asks" asks
 pc_srv corelane nat del "$vip:81"
-add "a mark without spill, before the kernel is asked" "mark 50: only with balance 1 (spill)" \
+add "a mark without spill, before the kernel is asked" "mark 50: only with --balance spill" \
 	"$vip:81" --cpus 0 --ports 9000 --mark 50 --dry-run
 add "a CPU that does not exist" "CPU 4000 does not exist" "$vip:81" --cpus 4000 --ports 9000
 add "a CPU twice" "CPU 1 has two lanes" "$vip:81" --cpus 1,2,1 --ports 9000

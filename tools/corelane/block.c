@@ -223,18 +223,28 @@ int cmd_block(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct block_args *args);
+		bool json, dry_run;
 	} commands[] = {
-		{ "show", block_show }, { "status", block_status },
-		{ "set", block_set }, { "top", block_top },
+		{ "show", block_show, .json = true },
+		{ "status", block_status, .json = true },
+		{ "set", block_set, .dry_run = true },
+		{ "top", block_top, .json = true },
 	};
 	struct block_args args = { .interval_ms = 1000 };
 
 	argp_err_exit_status = CL_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return CL_USAGE;
-	for (size_t i = 0; i < CL_ARRAY_SIZE(commands); i++)
-		if (!strcmp(args.command, commands[i].name))
-			return commands[i].run(&args);
+	for (size_t i = 0; i < CL_ARRAY_SIZE(commands); i++) {
+		if (strcmp(args.command, commands[i].name))
+			continue;
+		if (args.json && !commands[i].json)
+			return cl_usage("block %s has no --json", args.command);
+		if (args.dry_run && !commands[i].dry_run)
+			return cl_usage("block %s has no --dry-run",
+					args.command);
+		return commands[i].run(&args);
+	}
 	return cl_usage("unknown command block %s: use show, status, set or top",
 			args.command);
 }

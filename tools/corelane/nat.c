@@ -260,11 +260,10 @@ static int nat_add(const struct nat_args *args)
 
 	/* A new service has no balance that is not told here. */
 	if (args->mark && !mark_of(args))
-		return cl_usage("mark %u: only with balance %d (spill)",
-				args->mark, PERCORE_BALANCE_SPILL);
+		return cl_usage("mark %u: only with --balance spill", args->mark);
 	if (args->cpu_mark && !mark_of(args))
-		return cl_usage("cpu-mark %u: only with balance %d (spill)",
-				args->cpu_mark, PERCORE_BALANCE_SPILL);
+		return cl_usage("cpu-mark %u: only with --balance spill",
+				args->cpu_mark);
 	ret = nat_lanes_new(args, &lanes);
 	if (!ret && !args->dry_run)
 		ret = send_service(args, PERCORE_CMD_SERVICE_NEW, &lanes);
@@ -419,8 +418,9 @@ static const struct argp_option add_options[] = {
 	  "lane's listener the connection as it is; front: the same without "
 	  "a look at other packets, for servers on the loopback address", 0 },
 	OPTIONS_BALANCE,
-	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show the lanes, change nothing",
-	  0 },
+	{ "dry-run", OPT_DRY_RUN, NULL, 0,
+	  "Show the lanes, change nothing; the kernel, which may refuse them, "
+	  "is not asked", 0 },
 	OPTION_JSON, { 0 }
 };
 

@@ -23,6 +23,9 @@ int nat_parse_cpus(const char *text, struct nat_lanes *lanes)
 	if (n == -E2BIG)
 		return cl_usage("more than %d CPUs: name fewer with --cpus",
 				PERCORE_MAX_LANES);
+	if (n == -ERANGE)
+		return cl_usage("'%s': CPU numbers end at %d", text,
+				CL_MAX_CPUS - 1);
 	if (n < 0 && all)
 		return cl_error("cannot read the online CPUs: %s", strerror(-n));
 	if (n < 0)
