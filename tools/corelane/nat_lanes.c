@@ -62,11 +62,31 @@ static int parse_ports(const char *text, size_t lanes, uint32_t *base,
 	return CL_OK;
 }
 
+/* A list like 8000,9000-9010 has the port. */
+static bool port_listed(const char *list, unsigned int port)
+{
+	unsigned int first, last;
+	int len;
+
+	while (sscanf(list, "%u%n", &first, &len) == 1) {
+		list += len;
+		last = first;
+		if (sscanf(list, "-%u%n", &last, &len) == 1)
+			list += len;
+		if (port >= first && port <= last)
+			return true;
+		if (*list++ != ',')
+			break;
+	}
+	return false;
+}
+
 /* The kernel may give such a port to an outgoing connection, which then gets
  * no answer on the service's address. Worth a word, not a refusal.
  */
 static void warn_ephemeral(const struct nat_lanes *lanes)
 {
+	static char reserved[65536];
 	char buf[64];
 	unsigned int low, high;
 
@@ -74,11 +94,16 @@ static void warn_ephemeral(const struct nat_lanes *lanes)
 			 "/proc/sys/net/ipv4/ip_local_port_range") < 0 ||
 	    sscanf(buf, "%u %u", &low, &high) != 2)
 		return;
+	if (cl_read_file(reserved, sizeof(reserved),
+			 "/proc/sys/net/ipv4/ip_local_reserved_ports") < 0)
+		*reserved = '\0';
 	for (size_t i = 0; i < lanes->n; i++) {
-		if (lanes->lane[i].port < low || lanes->lane[i].port > high)
+		unsigned int port = lanes->lane[i].port;
+
+		if (port < low || port > high || port_listed(reserved, port))
 			continue;
-		cl_error("warning: port %u is in net.ipv4.ip_local_port_range: choose others with --ports, or reserve it",
-			 lanes->lane[i].port);
+		cl_error("warning: port %u is in net.ipv4.ip_local_port_range: choose others with --ports, or reserve it in ip_local_reserved_ports",
+			 port);
 		return;
 	}
 }
