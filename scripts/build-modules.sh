@@ -21,7 +21,7 @@ usage: build-modules.sh [--install DESTDIR] [--sparse] KERNEL
   --sparse           check our sources with sparse, build nothing new
 
 The modules appear in build/RELEASE/.  MODULES='net/netfilter/percore ...' in
-the environment builds those directories alone.
+the environment builds, or installs, those directories' alone.
 EOF
 }
 
@@ -44,13 +44,14 @@ release=$(kernel_release "$kdir")
 out=$CORELANE_TOP/build/$release
 stage=$out/src
 
-# install_modules: what Kbuild builds by itself; beside it lie modules of the tests
-# that a bench wanted
+# install_modules: what Kbuild builds by itself, or of that what MODULES names; beside
+# it lie modules of the tests that a bench wanted, and those of builds before
 install_modules()
 {
 	local dest=$destdir/lib/modules/$release/updates dir built=()
 
 	for dir in $(sed -n 's/^MODULES ?= //p' "$CORELANE_TOP/Kbuild"); do
+		[[ " ${MODULES:-$dir} " == *" $dir "* ]] || continue
 		[[ ! -f $out/${dir##*/}.ko ]] || built+=("$out/${dir##*/}.ko")
 	done
 	[[ ${#built[@]} != 0 ]] || die "no module is built for $release" "run 'make modules' first"

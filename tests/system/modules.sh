@@ -33,7 +33,7 @@ installed()
 }
 
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 7
 tree=$TMP/tree
 mkdir "$tree"
 (cd "$CORELANE_TOP" && git ls-files -z | xargs -0 cp --parents -t "$tree")
@@ -51,4 +51,8 @@ printf '#!/bin/sh\n' > "$TMP/bin/depmod"
 chmod +x "$TMP/bin/depmod"
 check 'they are installed' env "PATH=$TMP/bin:$PATH" "$build" --install "$TMP/root" "$TMP/kernel"
 check 'no module of the tests is' installed bonding.ko percore.ko pollnvme.ko
+rm -r "$TMP/root"
+check 'of those that lie there, those that are named' env "PATH=$TMP/bin:$PATH" 'MODULES=net/netfilter/percore drivers/block/pollnvme' \
+	"$build" --install "$TMP/root" "$TMP/kernel"
+check 'and no other' installed percore.ko pollnvme.ko
 ktap_finished
