@@ -8,6 +8,8 @@
 # words, in what awk and printf write for jq and in what we look for in logs.
 # UTF-8 goes through as the bytes that it is.
 export LC_ALL=C
+# It takes cd elsewhere, and has it speak.
+unset CDPATH
 
 CORELANE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CORELANE_CACHE=${CORELANE_CACHE:-/var/cache/corelane}

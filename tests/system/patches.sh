@@ -12,6 +12,7 @@
 # source cannot be written to.
 
 set -euo pipefail
+unset CDPATH
 top=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$top/scripts/lib.sh"

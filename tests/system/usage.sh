@@ -24,11 +24,13 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 48
+ktap_set_plan 49
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
 check 'bench.sh --list' says '^lanes' scripts/bench.sh --list
+mkdir -p "$TMP/elsewhere/scripts"
+check 'with a CDPATH that has such a folder' says '^lanes' env "CDPATH=$TMP/elsewhere" scripts/bench.sh --list
 check 'unknown row' refused "no row 'x'" scripts/bench.sh --rows x
 check 'too many NICs' refused '--nics: at most 32' scripts/bench.sh --nics 33
 check 'unknown clock' refused "no clock 'x'" scripts/bench.sh --clock x

@@ -23,6 +23,7 @@ die()
 
 [[ $# -eq 2 ]] || { echo 'usage: prepare.sh KERNEL_BUILD_DIR OUTPUT_DIR' >&2; exit 2; }
 kdir=$1 out=$2
+unset CDPATH
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${CORELANE_CACHE:-/var/cache/corelane}
 headers=(include/net/bonding.h include/net/bond_3ad.h include/net/bond_alb.h
