@@ -9,6 +9,10 @@ LINES  := 6.1 6.12
 NEWEST := $(shell sed -n 's/^CORELANE_NEWEST=//p' scripts/lib.sh)
 BUILD  := $(CURDIR)/build
 
+ifneq ($(words $(CURDIR)),1)
+$(error a path with a blank is none for make: move $(CURDIR))
+endif
+
 .DEFAULT_GOAL := help
 
 help:

@@ -41,6 +41,7 @@ done
 kdir=$(kernel_build_dir "$1")
 release=$(kernel_release "$kdir")
 [[ -n $release ]] || die "$kdir is not prepared" "run 'make modules_prepare' in it"
+[[ $CORELANE_TOP != *[[:space:]]* ]] || die "Kbuild takes no path with a blank" "move $CORELANE_TOP"
 out=$CORELANE_TOP/build/$release
 stage=$out/src
 

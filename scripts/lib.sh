@@ -12,7 +12,7 @@ export LC_ALL=C
 unset CDPATH
 
 CORELANE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-CORELANE_CACHE=${CORELANE_CACHE:-/var/cache/corelane}
+CORELANE_CACHE=$(realpath -ms -- "${CORELANE_CACHE:-/var/cache/corelane}")
 export CORELANE_TOP CORELANE_CACHE
 
 # Kernel lines we support, oldest first, and Debian's package that names the
@@ -39,6 +39,24 @@ usage_error()
 say()
 {
 	printf '%s\n' "$*" >&2
+}
+
+# plain_path PATH TODO: nothing in it that QEMU or gnuplot takes for the end of a name
+plain_path()
+{
+	[[ $1 != *[,\']* ]] || die "the path $1 has a comma or a quote" "$2"
+}
+
+# cache_parent: the cache, or the nearest folder above that is there
+cache_parent()
+{
+	local parent=$CORELANE_CACHE
+
+	while [[ ! -d $parent ]]; do
+		parent=${parent%/*}
+		parent=${parent:-/}
+	done
+	printf '%s\n' "$parent"
 }
 
 # end_on_signals COMMAND: told to stop, run it, then the EXIT trap.  The first
@@ -98,6 +116,7 @@ check_points()
 fresh_results()
 {
 	out=$(realpath -m -- "$out")
+	plain_path "$out" "name another folder with --out"
 	[[ ! -e $out.partial ]] ||
 		die "$out.partial is there, of a run that goes on or that failed" "name another folder with --out, or remove that"
 	[[ ! -e $out ]] || rmdir -- "$out" 2> /dev/null ||

@@ -30,6 +30,7 @@ case ${1:-} in
 esac
 [[ $# -eq 1 ]] || usage_error "name a results folder"
 dir=$1
+plain_path "$dir" "move it"
 
 # fact FILTER [JQ-OPTION...]: a value of facts.json
 fact()

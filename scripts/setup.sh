@@ -108,16 +108,13 @@ cache_complete()
 
 check_room()
 {
-	local parent=$CORELANE_CACHE free need=0 line
+	local parent free need=0 line
 
 	for line in "${CORELANE_LINES[@]}"; do
 		line_complete "$line" || need=$((need + LINE_GIB))
 	done
 	guest_complete || need=$((need + GUEST_GIB))
-	while [[ ! -d $parent ]]; do
-		parent=${parent%/*}
-		parent=${parent:-/}
-	done
+	parent=$(cache_parent)
 	free=$(df -Pk "$parent" | awk 'NR == 2 { print int($4 / 1048576) }')
 	((free >= need)) ||
 		die "$parent has $free GiB free, the cache needs $need" \
@@ -156,7 +153,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
 	install_packages "${missing[@]}"
 fi
 if [[ ${#fetch_args[@]} -gt 0 ]] || ! cache_complete; then
-	[[ -w $CORELANE_CACHE || $(id -u) == 0 ]] ||
+	[[ -w $(cache_parent) ]] ||
 		die "cannot write $CORELANE_CACHE" "run with sudo, or set CORELANE_CACHE to a folder of yours"
 	cache_complete || check_room
 	"$CORELANE_TOP/tools/lab/fetch.sh" ${fetch_args[@]+"${fetch_args[@]}"}

@@ -24,7 +24,7 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 49
+ktap_set_plan 55
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -46,6 +46,8 @@ for bench in bench bench-block bench-listeners bench-bonding; do
 	check "$bench: results go to no folder that has something" refused "$TMP/full is there" \
 		"scripts/$bench.sh" --no-setup --out "$TMP/full/"
 done
+check 'a results folder that QEMU cannot take' refused 'has a comma or a quote' scripts/bench.sh --out "$TMP/a,b"
+check 'nor the lab' refused 'has a comma or a quote' tools/lab/run.sh --results "$TMP/it's" tools/lab/guest/tests.sh
 check 'what another run has not moved yet is not touched' refused "under.partial is there" \
 	scripts/bench.sh --no-setup --out "$TMP/under"
 check 'an empty folder for results' claimed "$TMP/empty/" "$TMP/empty"
@@ -99,6 +101,16 @@ chmod -R go+rX "$TMP"
 for style in shellcheck checkpatch; do
 	check "$style of no files" refused 'git names no files' "$TMP/tree/scripts/style.sh" "$style"
 done
+# shellcheck disable=SC2016  # expanded by the inner shell
+check 'a cache by a path from here' refused "cache is $TMP/here" env -C "$TMP" CORELANE_CACHE=here \
+	bash -c '. "$1/scripts/lib.sh"; die "cache is $CORELANE_CACHE"' sh "$CORELANE_TOP"
+mkdir -m 777 "$TMP/theirs"
+check 'a cache that is yet to be, in a folder of the user' refused 'GiB free' setpriv --reuid=65534 --regid=65534 --clear-groups \
+	env "PATH=$TMP/bin:$PATH" "CORELANE_CACHE=$TMP/theirs/a/cache" "$TMP/tree/scripts/setup.sh"
+mkdir "$TMP/a tree"
+cp -r scripts Makefile "$TMP/a tree/"
+check 'a checkout that make cannot take' refused 'path with a blank' make -s -C "$TMP/a tree" tools
+check 'nor Kbuild' refused 'path with a blank' "$TMP/a tree/scripts/build-modules.sh" "${LINES_UNDER_TEST[0]}"
 check 'no root' refused 'run with sudo' setpriv --reuid=65534 --regid=65534 --clear-groups \
 	env CORELANE_CACHE=/nonexistent "$TMP/tree/scripts/setup.sh"
 printf 'ID=frobnix\nVERSION_ID=7\n' > "$TMP/os-release"

@@ -171,7 +171,7 @@ fetch_newest()
 	fi
 }
 
-[[ -w $CORELANE_CACHE || $(id -u) == 0 ]] ||
+[[ -w $(cache_parent) ]] ||
 	die "cannot write $CORELANE_CACHE" "run as root (sudo), or set CORELANE_CACHE to a folder of yours"
 mkdir -p "$CORELANE_CACHE"
 for line in "${CORELANE_LINES[@]}"; do

@@ -73,6 +73,7 @@ while [[ $# -gt 0 ]]; do
 	esac
 done
 [[ $# -ge 1 ]] || usage_error "name a script to run in the guest"
+plain_path "$results" "name another folder with --results"
 [[ -f $CORELANE_TOP/$1 ]] || die "no script $1 in the repository"
 [[ $cpus =~ ^[0-9]+$ && $cpus -ge 2 && $cpus -le 100 ]] || usage_error "--cpus wants a number from 2 to 100"
 [[ $mem =~ ^[0-9]+$ ]] || usage_error "--mem wants a number of MiB"
