@@ -42,11 +42,11 @@ cpu_now() # FIRST LAST
 # Receive interrupts of server NICs on their own core and elsewhere
 irq_now()
 {
-	awk 'NR == 1 { cpus = NF; next }
+	awk -v cores="$n" 'NR == 1 { cpus = NF; next }
 		match($NF, /^srv[0-9]+/) {
 			own = substr($NF, 4, RLENGTH - 3) + 0
 			for (c = 0; c < cpus; c++)
-				if (c == own) local += $(c + 2); else foreign += $(c + 2)
+				if (c == own % cores) local += $(c + 2); else foreign += $(c + 2)
 		}
 		END { print local + 0, foreign + 0 }' /proc/interrupts
 }
