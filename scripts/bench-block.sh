@@ -104,6 +104,7 @@ check_options()
 		((block_size <= 4096 && block_size % 512 == 0)) ||
 			usage_error "--block-size: $block_size is no multiple of 512 up to 4096"
 	fi
+	check_list --experiments "$experiments"
 	for item in ${experiments//,/ }; do
 		[[ $item =~ ^(latency|share|depth|scale)$ ]] || usage_error "--experiments: no experiment '$item'"
 	done

@@ -130,6 +130,7 @@ EOF
 # All that takes long is read before it begins: the file may change meanwhile.
 main()
 {
+	check_hashes "$switch_hash"
 	check_parts "$results" "${BONDING_ROWS[@]}"
 	run_parts bonding "$results"
 	say ""

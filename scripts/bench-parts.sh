@@ -10,6 +10,7 @@ check_parts()
 {
 	local row
 
+	check_list --rows "$rows"
 	for row in ${rows//,/ }; do
 		[[ " ${*:2} " == *" $row "* ]] || usage_error "--rows: no row '$row' here; rows are ${*:2}"
 	done

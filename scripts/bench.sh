@@ -122,15 +122,18 @@ check_options()
 	for item in repeats seconds workers file_size window_ms seed jobs nics settle; do
 		[[ ${!item} =~ ^[1-9][0-9]*$ ]] || usage_error "--${item//_/-} wants a number, not '${!item}'"
 	done
-	((seed + repeats <= 256)) || usage_error "--seed: seeds end at 255, repeats included"
+	# --vary has one of its own
+	((seed + repeats + (vary_windows > 0) <= 256)) ||
+		usage_error "--seed: seeds end at 255, those of the repeats and of --vary included"
 	[[ $clock != sim ]] || limit=32
 	check_points "$limit"
 	((nics <= limit)) || usage_error "--nics: at most $limit"
 	[[ $vary =~ ^[a-z0-9_,]*$ ]] || usage_error "--vary wants names of constants, not '$vary'"
+	[[ -z $vary ]] || check_list --vary "$vary"
 	[[ $lsm =~ ^[a-z,]*$ ]] || usage_error "--lsm wants names of security modules, not '$lsm'"
 	[[ $clock == sim || $keep_alive == no ]] || usage_error "--keep-alive is for --clock sim"
-	[[ $switch_hash =~ ^layer(2\+3|3\+4)$ ]] ||
-		usage_error "--switch-hash: no hash '$switch_hash'; hashes are layer2+3 and layer3+4"
+	[[ $switch_hash != *,* ]] || usage_error "--switch-hash wants one hash, not '$switch_hash'"
+	check_hashes "$switch_hash"
 }
 set_defaults
 check_options

@@ -92,6 +92,30 @@ run_group()
 	[[ $status == 0 ]] || exit "$status"
 }
 
+# check_list OPTION LIST: it has an item, and none twice
+check_list()
+{
+	local item seen=,
+
+	[[ $2 =~ ^[^,]+(,[^,]+)*$ ]] || usage_error "$1 wants a list like a,b, not '$2'"
+	for item in ${2//,/ }; do
+		[[ $seen != *",$item,"* ]] || usage_error "$1: $item is there twice"
+		seen+=$item,
+	done
+}
+
+# check_hashes LIST: of the switch's
+check_hashes()
+{
+	local item
+
+	check_list --switch-hash "$1"
+	for item in ${1//,/ }; do
+		[[ $item =~ ^layer(2\+3|3\+4)$ ]] ||
+			usage_error "--switch-hash: no hash '$item'; hashes are layer2+3 and layer3+4"
+	done
+}
+
 # check_points LIMIT: a bench's $cores, $rows and $kernel make sense, by its
 # ALL_ROWS and the most cores it takes
 # shellcheck disable=SC2154  # they are the bench's
@@ -100,6 +124,8 @@ check_points()
 	local limit=$1 item
 
 	[[ $cores =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--cores wants numbers like 1,2,4, not '$cores'"
+	check_list --cores "$cores"
+	[[ -z $rows ]] || check_list --rows "$rows"
 	for item in ${cores//,/ }; do
 		((item >= 1 && item <= limit)) || usage_error "--cores: $item is not between 1 and $limit"
 	done

@@ -25,8 +25,9 @@ EOF
 seconds=10 cpus='' where=(-a)
 while [[ $# -gt 0 ]]; do
 	case $1 in
-	--seconds) seconds=${2:-}; shift 2 ;;
-	--cpus) cpus=${2:-}; shift 2 ;;
+	--seconds | --cpus)
+		[[ $# -ge 2 && -n $2 ]] || usage_error "$1 wants a value"
+		declare "${1#--}=$2"; shift 2 ;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage_error "unknown option $1" ;;
 	*) break ;;

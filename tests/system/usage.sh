@@ -24,7 +24,7 @@ claimed()
 }
 
 ktap_print_header
-ktap_set_plan 55
+ktap_set_plan 64
 for script in bench bench-block bench-bonding check setup build-modules profile report sensitivity; do
 	check "$script.sh --help" says '^usage:' "scripts/$script.sh" --help
 done
@@ -33,6 +33,16 @@ mkdir -p "$TMP/elsewhere/scripts"
 check 'with a CDPATH that has such a folder' says '^lanes' env "CDPATH=$TMP/elsewhere" scripts/bench.sh --list
 check 'unknown row' refused "no row 'x'" scripts/bench.sh --rows x
 check 'too many NICs' refused '--nics: at most 32' scripts/bench.sh --nics 33
+check 'rows that are none' refused "a list like a,b" scripts/bench.sh --rows ,
+check 'a row twice' refused 'nft is there twice' scripts/bench.sh --rows nft,lanes,nft
+check 'a number of cores twice' refused '1 is there twice' scripts/bench-block.sh --cores 1,1
+check 'a seed that --vary has not' refused 'seeds end at 255' scripts/bench.sh --vary all --seed 251
+check 'a second hash that is unknown' refused "no hash 'x'" scripts/bench-bonding.sh --switch-hash layer2+3,x
+for option in --sim --boot-limit; do
+	check "run.sh: $option without a value" refused "$option wants a value" tools/lab/run.sh "$option"
+done
+check 'run.sh: a time that is no number' refused 'number of seconds' tools/lab/run.sh --timeout abc tools/lab/guest/tests.sh
+check 'profile-perf: a value is missing' refused '--seconds wants a value' scripts/profile-perf.sh --seconds
 check 'unknown clock' refused "no clock 'x'" scripts/bench.sh --clock x
 check 'unknown hash' refused "no hash 'x'" scripts/bench.sh --switch-hash x
 check 'more cores than simulated time knows' refused '33 is not between' scripts/bench.sh --cores 33

@@ -52,17 +52,16 @@ EOF
 }
 
 kernel=6.12 cpus=4 mem=2048 lanes=0 nvme=() results=$CORELANE_TOP/results/lab
-timeout=600 boot_limit='' append='' accel=auto threads=multi watch=no nic=e1000e clock=wall seed=1 sim_options=''
+timeout=600 boot_limit='' append='' accel=auto threads=multi watch=no nic=e1000e clock=wall seed=1 sim=''
 while [[ $# -gt 0 ]]; do
 	case $1 in
-	--kernel | --cpus | --mem | --lanes | --nic | --results | --timeout | --append | --accel | --clock | --seed)
+	--kernel | --cpus | --mem | --lanes | --nic | --results | --timeout | --boot-limit | --append | --accel | --clock | --seed | --sim)
 		[[ $# -ge 2 ]] || usage_error "$1 wants a value"
-		declare "${1#--}=$2"; shift 2 ;;
-	--boot-limit) boot_limit=${2-}; shift 2 ;;
+		option=${1#--}
+		declare "${option//-/_}=$2"; shift 2 ;;
 	--nvme) [[ ${2-} =~ ^[0-9]+[KMGT]?(,(port|lost))?$ ]] ||
 			usage_error "--nvme wants a size as 256M, SIZE,port or SIZE,lost"
 		nvme+=("$2"); shift 2 ;;
-	--sim) sim_options=${2-}; shift 2 ;;
 	--one-thread)
 		# shellcheck disable=SC2034  # machine.sh's
 		threads=single; shift ;;
@@ -79,6 +78,7 @@ plain_path "$results" "name another folder with --results"
 [[ $mem =~ ^[0-9]+$ ]] || usage_error "--mem wants a number of MiB"
 [[ $lanes =~ ^[0-9]+$ && $lanes -le 32 ]] || usage_error "--lanes wants a number up to 32"
 [[ $seed =~ ^[0-9]+$ ]] || usage_error "--seed wants a number"
+[[ $timeout =~ ^[1-9][0-9]*$ ]] || usage_error "--timeout wants a number of seconds"
 [[ $boot_limit =~ ^[0-9]*$ ]] || usage_error "--boot-limit wants a number of seconds"
 [[ $nic == e1000e || $nic == igb ]] || usage_error "--nic wants e1000e or igb"
 [[ $clock == wall || $clock == sim ]] || usage_error "--clock wants wall or sim"
@@ -150,8 +150,8 @@ devices=() machine=() kernel_file=$image/boot/vmlinuz-$release
 if [[ $clock == sim ]]; then
 	simulate_prepare "$release" "$work"
 	# else its controllers answer in the host's time
-	[[ ${#nvme[@]} == 0 || ,$sim_options == *,disk_ns=* ]] || sim_options=disk_ns=4100${sim_options:+,$sim_options}
-	simulate_machine "$release" "$results" "$mem" "$seed" "$sim_options"
+	[[ ${#nvme[@]} == 0 || ,$sim == *,disk_ns=* ]] || sim=disk_ns=4100${sim:+,$sim}
+	simulate_machine "$release" "$results" "$mem" "$seed" "$sim"
 	# A guest in simulated time takes its time to boot: some ten seconds
 	# of a processor that others may want as well.
 	append="$SIMULATE_APPEND $append" boot_limit=${boot_limit:-$((600 + cpus * 30))}
