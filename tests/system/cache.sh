@@ -31,8 +31,26 @@ echo "Depends: linux-image-$(cat "$CORELANE_CACHE/lines/$line")"
 EOF
 chmod +x "$TMP"/bin/*
 
+# waits: with all there, while somebody fills the cache, and no longer
+waits()
+{
+	local pid i said=no
+
+	exec 9> "$TMP/cache/lock"
+	flock 9
+	"$CORELANE_TOP/tools/lab/fetch.sh" > "$TMP/said" 2>&1 9>&- &
+	pid=$!
+	for ((i = 0; i < 50; i++)); do
+		grep -q 'another run fills' "$TMP/said" && said=yes && break
+		sleep 0.1
+	done
+	flock -u 9
+	wait "$pid" && [[ $said == yes ]]
+}
+
 ktap_print_header
-ktap_set_plan 4
+ktap_set_plan 5
+check 'one at a time fills the cache' waits
 check 'an update that cannot be downloaded fails' refused 'cannot download' \
 	env "PATH=$TMP/bin:$PATH" "$CORELANE_TOP/tools/lab/fetch.sh" --update
 check 'and the userland is still there' guest_complete

@@ -9,6 +9,21 @@ DEBIAN_SUITE=bookworm
 DEBIAN_APT=$CORELANE_CACHE/apt
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# cache_lock: who fills the cache does so alone; what it runs need not ask again
+cache_lock()
+{
+	local lock
+
+	[[ -z ${CORELANE_LOCKED:-} ]] || return 0
+	mkdir -p "$CORELANE_CACHE"
+	exec {lock}> "$CORELANE_CACHE/lock"
+	if ! flock -n "$lock"; then
+		say "another run fills $CORELANE_CACHE: waiting for its end"
+		flock "$lock"
+	fi
+	export CORELANE_LOCKED=yes
+}
+
 # mirror_of SUITE OTHER: of lines "URI SUITE", the URI of SUITE, else of OTHER
 mirror_of()
 {

@@ -31,6 +31,7 @@ case ${1:-} in
 '') ;;
 *) usage_error "unknown option $1" ;;
 esac
+cache_lock
 if [[ $update == no ]] && emulator_complete; then
 	exit 0
 fi

@@ -36,6 +36,7 @@ case ${1:-} in
 '') ;;
 *) usage_error "unknown option $1" ;;
 esac
+cache_lock
 if [[ $update == no ]] && newest_complete; then
 	exit 0
 fi

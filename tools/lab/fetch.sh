@@ -173,7 +173,7 @@ fetch_newest()
 
 [[ -w $(cache_parent) ]] ||
 	die "cannot write $CORELANE_CACHE" "run as root (sudo), or set CORELANE_CACHE to a folder of yours"
-mkdir -p "$CORELANE_CACHE"
+cache_lock
 for line in "${CORELANE_LINES[@]}"; do
 	fetch_line "$line"
 	fetch_source "$line"
