@@ -32,7 +32,7 @@ boots() # COUNT: run.sh fails after COUNT tries
 }
 
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 10
 qemu "echo try >> '$TMP/tries'" 'exec sleep 60'
 check 'a guest that hangs without a word is begun three times' boots 3
 check 'and it is said' grep -q 'the guest did not come up (try 3 of 3)' "$TMP/said"
@@ -47,6 +47,18 @@ qemu 'args=$*; dir=${args#*path=}; dir=${dir%%,*}' 'echo sample >> "$dir/samples
 check 'a guest that died is none that ended well in the try before' boots 2
 check 'its samples are its own' test "$(wc -l < "$TMP/results/samples.jsonl")" = 1
 check 'which tests have been run is known still' test -s "$TMP/results/tests"
+
+# A script of another folder is in the guest's file system, by its path.
+# shellcheck disable=SC2016  # for that QEMU
+qemu 'args=$*; initrd=${args#*-initrd }; initrd=${initrd%% *}' \
+	"grep -ac corelane/scripts/style[.]sh \"\$initrd\" > '$TMP/initrd'" 'exit 1'
+has_script()
+{
+	PATH=$TMP/bin:$PATH "$CORELANE_TOP/tools/lab/run.sh" --accel tcg --kernel "${LINES_UNDER_TEST[-1]}" \
+		--results "$TMP/results" scripts/style.sh > "$TMP/said" 2>&1
+	[[ $(cat "$TMP/initrd") == 1 ]]
+}
+check 'a script that guests do not have comes along' has_script
 
 # A userland that lacks what the image's recipe wants.
 mkdir -p "$TMP/cache/guest/none/root"

@@ -73,7 +73,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $# -ge 1 ]] || usage_error "name a script to run in the guest"
 plain_path "$results" "name another folder with --results"
-[[ -f $CORELANE_TOP/$1 ]] || die "no script $1 in the repository"
+[[ -f $CORELANE_TOP/$1 && /$1 != */../* ]] || die "no script $1 in the repository"
 [[ $cpus =~ ^[0-9]+$ && $cpus -ge 2 && $cpus -le 100 ]] || usage_error "--cpus wants a number from 2 to 100"
 [[ $mem =~ ^[0-9]+$ ]] || usage_error "--mem wants a number of MiB"
 [[ $lanes =~ ^[0-9]+$ && $lanes -le 32 ]] || usage_error "--lanes wants a number up to 32"
@@ -134,13 +134,22 @@ ynl_add()
 		"$CORELANE_TOP"/Documentation/netlink/specs/*.yaml "$to/"
 }
 
+# script_add SCRIPT: at its path, unless it is the guest's own, which all guests have
+script_add()
+{
+	[[ $1 != tools/lab/guest/* ]] || return 0
+	mkdir -p "$work/overlay/corelane/$(dirname "$1")"
+	cp "$CORELANE_TOP/$1" "$work/overlay/corelane/$1"
+}
+
 mkdir -p "$work/overlay/corelane"
 {
-	printf 'script=%q\n' "$1"
+	printf 'script=./%q\n' "$1"
 	printf 'args=('
 	[[ $# -eq 1 ]] || printf ' %q' "${@:2}"
 	printf ')\n'
 } > "$work/overlay/corelane/job"
+script_add "$1"
 selftests_add
 ynl_add
 image_make "$release" "$work"
