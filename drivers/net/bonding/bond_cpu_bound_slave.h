@@ -59,7 +59,7 @@ struct bond_cpu_bound_group {
  * @stats: counters, one set a CPU
  * @votes: the group's
  * @slot: the slave's number in the votes and in the memory of flows
- * @stacked: there are, or may be, devices below the slave: it is no NIC
+ * @stacked: there are, or may be, devices below the slave
  * @group: shared with the bond's other slaves
  * @tx_cpus: CPUs given to the slave, empty for none; under RTNL
  *

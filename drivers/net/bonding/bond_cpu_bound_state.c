@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <net/rtnetlink.h>
 
 #include "bond_cpu_bound_slave.h"
 
@@ -109,6 +110,16 @@ static void bond_cpu_bound_destroy(struct bond_cpu_bound_slave *state)
 	kfree(state);
 }
 
+/* May there be devices below one? A bond may get its slaves later. A tunnel names no
+ * device, but tells in which netns, or between which addresses, it sends.
+ */
+static bool bond_cpu_bound_is_stacked(const struct net_device *dev)
+{
+	return dev->flags & IFF_MASTER || !list_empty(&dev->adj_list.lower) ||
+	       (dev->rtnl_link_ops && dev->rtnl_link_ops->get_link_net) ||
+	       dev->netdev_ops->ndo_fill_metadata_dst;
+}
+
 static struct bond_cpu_bound_slave *
 bond_cpu_bound_create(const struct slave *slave)
 {
@@ -131,10 +142,7 @@ bond_cpu_bound_create(const struct slave *slave)
 
 	state->votes = state->group->votes;
 	state->slot = bond_cpu_bound_slot_get(state->group);
-	/* a bond below may get its slaves later, and a tunnel names none */
-	state->stacked = slave->dev->flags & IFF_MASTER ||
-			 !list_empty(&slave->dev->adj_list.lower) ||
-			 slave->dev->rtnl_link_ops;
+	state->stacked = bond_cpu_bound_is_stacked(slave->dev);
 
 	return state;
 
