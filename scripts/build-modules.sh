@@ -97,7 +97,8 @@ fi
 
 log=$out/build.log
 if ! make "${make_args[@]}" modules > "$log" 2>&1; then
-	grep -E 'error|Error|\*\*\*|corelane' "$log" >&2 || tail -n 20 "$log" >&2
+	# prepare.sh's reason; not the names of all that was compiled before
+	grep -E '^bonding: |error|Error|\*\*\*|corelane' "$log" | grep -vE '^  [A-Z]+ ' >&2 || tail -n 20 "$log" >&2
 	die "the build for $release failed" "see $log"
 fi
 # warnings: what the compiler and modpost warn of.  Kbuild's own line, that the

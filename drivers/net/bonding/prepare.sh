@@ -79,6 +79,7 @@ if [[ -f $out/stamp && $(< "$out/stamp") == "$key" ]]; then
 	exit 0
 fi
 
+command -v patch > /dev/null || die "patch is not installed" "apt-get install patch"
 new=$out.new.$$
 trap 'rm -rf "$new"' EXIT
 mkdir -p "$new/tree"
