@@ -33,13 +33,41 @@ static __always_inline bool pollnvme_ended(struct pollnvme_ns *ns,
 	return done;
 }
 
-/* Lets another task have the CPU; returns for how long, ns. */
-static noinline u64 pollnvme_give_way(void)
-{
-	u64 since = ktime_get_ns();
+/* Whether the task has had the CPU all the time: nowhere else says it what a
+ * kernel with preemption takes from it, and cond_resched() does nothing there.
+ */
+struct pollnvme_clock {
+	unsigned long switches;
+	u64 seen, away;
+};
 
+static __always_inline unsigned long pollnvme_switches(void)
+{
+	return current->nvcsw + current->nivcsw;
+}
+
+/* Reads the clock. Of the time since it was last read others had what there was
+ * of it, as soon as they had some; that is soon ago.
+ */
+static __always_inline u64 pollnvme_clock_read(struct pollnvme_clock *clock)
+{
+	unsigned long switches = pollnvme_switches();
+	u64 now = ktime_get_ns();
+
+	if (unlikely(switches != clock->switches)) {
+		clock->switches = switches;
+		clock->away += now - clock->seen;
+	}
+	clock->seen = now;
+	return now;
+}
+
+/* Lets another task have the CPU, and knows to the turn for how long. */
+static noinline void pollnvme_give_way(struct pollnvme_clock *clock)
+{
+	pollnvme_clock_read(clock);
 	cond_resched();
-	return ktime_get_ns() - since;
+	pollnvme_clock_read(clock);
 }
 
 static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
@@ -47,9 +75,13 @@ static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 {
 	u64 end = cmd->start_ns +
 		  READ_ONCE(ns->ctrl->spin_limit_us) * (u64)NSEC_PER_USEC;
+	struct pollnvme_clock clock = {
+		.switches = pollnvme_switches(),
+		.seen = cmd->start_ns,
+	};
 	unsigned int looks = 0;
-	u64 now, away = 0;
 	bool done;
+	u64 now;
 
 	for (;;) {
 		looks++;
@@ -57,20 +89,21 @@ static __always_inline bool pollnvme_spin(struct pollnvme_ns *ns,
 		if (done)
 			break;
 		if (!(looks % POLLNVME_LOOKS_PER_CLOCK) &&
-		    ktime_get_ns() >= end)
+		    pollnvme_clock_read(&clock) >= end)
 			break;
 		/* Spinning is not worth more than a task that wants the CPU. */
 		if (unlikely(need_resched()))
-			away += pollnvme_give_way();
+			pollnvme_give_way(&clock);
 		cpu_relax();
 	}
 	pollnvme_count_add(ns->stats, POLLNVME_SPINS, looks);
 	/* What others had of the CPU was not spun. */
-	now = ktime_get_ns() - away;
+	now = pollnvme_clock_read(&clock);
+	now -= clock.away;
 	pollnvme_count_add(ns->stats, POLLNVME_SPIN_NS, now - cmd->start_ns);
 	trace_pollnvme_spin(cmd, now - cmd->start_ns, looks, done);
 	/* When it ended meanwhile nobody knows. */
-	if (unlikely(pollnvme_teaches(ns, cmd)) && !away)
+	if (unlikely(pollnvme_teaches(ns, cmd)) && !clock.away)
 		pollnvme_learn(ns, cmd, now);
 	return done;
 }
