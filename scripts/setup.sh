@@ -13,8 +13,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../tools/lab/userland.sh
 . "$CORELANE_TOP/tools/lab/userland.sh"
 
-# What builds the modules, tools and patches, runs the lab, and draws.
-PACKAGES=(make gcc libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
+# What builds the modules, tools and patches, runs the lab, and draws.  The guest's
+# kernels ask for the compiler of theirs, gcc-12, which on Debian 13 is not gcc.
+PACKAGES=(make gcc gcc-12 libc6-dev bc bison flex libelf-dev libssl-dev perl patch git rsync kmod
 	cpio xz-utils zstd jq gnuplot-nox qemu-system-x86 ipxe-qemu pkg-config libmnl-dev libjansson-dev procps
 	libasan8 libubsan1 unifdef sparse shellcheck udev ca-certificates)
 
