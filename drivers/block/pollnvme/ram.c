@@ -254,6 +254,7 @@ pollnvme_ram_create(struct pollnvme_media *media,
 	ram->nr_ns = config->namespaces;
 	ram->ns_blocks = div_u64(media->blocks, ram->nr_ns);
 	ram->active = config->active;
+	ram->identity = config->identity;
 	ram->kind = config->kind;
 	pollnvme_ram_set_model(ram, config);
 	spin_lock_init(&ram->busy_lock);
@@ -293,7 +294,8 @@ free:
 /**
  * pollnvme_ram_change() - change what may change with power on
  * @ram: controller
- * @config: what it shall be now; only @active and the model count
+ * @config: what it shall be now; only @active, @identity and the model
+ *	count
  */
 void pollnvme_ram_change(struct pollnvme_ram *ram,
 			 const struct pollnvme_ram_config *config)
@@ -301,10 +303,12 @@ void pollnvme_ram_change(struct pollnvme_ram *ram,
 	struct pollnvme_ram_queue *rq = &ram->queues[0];
 
 	pollnvme_ram_set_model(ram, config);
-	if (ram->active == config->active)
+	if (ram->active == config->active &&
+	    ram->identity == config->identity)
 		return;
 	spin_lock_irq(&rq->lock);
 	WRITE_ONCE(ram->active, config->active);
+	WRITE_ONCE(ram->identity, config->identity);
 	ram->changed = true;
 	/* So that the next look at the admin pair takes the lock. */
 	WRITE_ONCE(rq->next_due, 0);

@@ -147,8 +147,9 @@ struct pollnvme_media {
  * @nr_ns: namespaces, equal parts of @media
  * @ns_blocks: blocks of each
  * @active: bit per namespace that is active; may change at any time
+ * @identity: part of the ids of all of them; may change at any time
  * @kind: enum pollnvme_ram_kind
- * @changed: @active did, and the host did not read the log that says so
+ * @changed: @active or @identity did, and the host did not read the log that says so
  * @event_held: the admin pair has an Asynchronous Event Request to answer
  * @event_cid: its command id
  * @model: how long it takes; may change at any time
@@ -174,6 +175,7 @@ struct pollnvme_ram {
 	unsigned int nr_ns;
 	u64 ns_blocks;
 	u32 active;
+	u32 identity;
 	unsigned int kind;
 	bool changed;
 	bool event_held;
@@ -223,6 +225,7 @@ static inline bool pollnvme_ram_is_active(const struct pollnvme_ram *ram,
  * @queues: I/O queue pairs it grants
  * @namespaces: how many it has, at least 1
  * @active: bit per namespace that is active
+ * @identity: part of the ids of all of them
  * @kind: enum pollnvme_ram_kind
  * @latency_ns: see struct pollnvme_model, as for the next three
  * @jitter_ns: more by chance
@@ -235,6 +238,7 @@ struct pollnvme_ram_config {
 	u32 queues;
 	u32 namespaces;
 	u32 active;
+	u32 identity;
 	u32 kind;
 	u32 latency_ns;
 	u32 jitter_ns;

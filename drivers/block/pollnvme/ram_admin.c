@@ -53,6 +53,7 @@ static void pollnvme_ram_id_descs(struct pollnvme_ram *ram, u32 nsid, u8 *page)
 	memcpy(page + 4, &ram->media->uuid, sizeof(ram->media->uuid));
 	/* One of its own for each, and of the first that of the contents. */
 	page[4 + 15] ^= nsid - 1;
+	page[4] ^= READ_ONCE(ram->identity);
 	page[20] = NVME_NIDT_CSI;
 	page[21] = NVME_NIDT_CSI_LEN;
 	page[24] = ram->kind == POLLNVME_KIND_ZONED ? NVME_CSI_ZNS :

@@ -92,6 +92,8 @@ POLLNVME_CONFIG_ATTR(namespaces, 1, POLLNVME_RAM_NAMESPACES, false)
 CONFIGFS_ATTR(pollnvme_config_, namespaces);
 POLLNVME_CONFIG_ATTR(active, 0, BIT(POLLNVME_RAM_NAMESPACES) - 1, true)
 CONFIGFS_ATTR(pollnvme_config_, active);
+POLLNVME_CONFIG_ATTR(identity, 0, U8_MAX, true)
+CONFIGFS_ATTR(pollnvme_config_, identity);
 POLLNVME_CONFIG_ATTR(latency_ns, 0, U32_MAX, true)
 CONFIGFS_ATTR(pollnvme_config_, latency_ns);
 POLLNVME_CONFIG_ATTR(jitter_ns, 0, U32_MAX, true)
@@ -331,6 +333,7 @@ static struct configfs_attribute *pollnvme_config_attrs[] = {
 	&pollnvme_config_attr_cache,
 	&pollnvme_config_attr_namespaces,
 	&pollnvme_config_attr_active,
+	&pollnvme_config_attr_identity,
 	&pollnvme_config_attr_kind,
 	&pollnvme_config_attr_latency_ns,
 	&pollnvme_config_attr_jitter_ns,
