@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-need_cmd fio nvme python3 setpriv
+need_cmd fio mkdosfs nvme python3 setpriv
 trap pn_cleanup EXIT
 disk=''
 
@@ -130,6 +130,60 @@ goes_under_load()
 	wait "$LOAD" || true
 }
 
+# is_another DISK WWID: the disk is there, and not that of this namespace
+is_another()
+{
+	local now
+
+	now=$(cat "/sys/block/$1/pollnvme/wwid" 2> /dev/null) && [[ $now != "$2" ]]
+}
+
+# replaced DISK NUMBER: all namespaces are others now, of the same contents
+replaced()
+{
+	local was
+
+	was=$(cat "/sys/block/$1/pollnvme/wwid")
+	echo "$2" > "$CONFIG/events/identity"
+	wait_for is_another "$1" "$was" && pn_wait_disk "$1"
+}
+
+pattern() { head -c 1048576 /dev/zero | tr '\0' "$1"; }
+
+# holds DISK CHARACTER: the first MiB is full of it
+holds() { dd "if=/dev/$1" bs=1M count=1 iflag=direct 2> /dev/null | cmp - <(pattern "$2"); }
+
+# What is dirty in the cache of a disk is not written to the namespace that comes in
+# the place of its own.
+dirty_is_not_anothers()
+{
+	local disk=${ctrl}n1 writes
+
+	pattern A | dd "of=/dev/$disk" bs=1M iflag=fullblock oflag=direct 2> /dev/null || return 1
+	writes=$(pn_stat "$disk" writes)
+	exec 9<> "/dev/$disk"
+	pattern B >&9
+	[[ $(pn_stat "$disk" writes) -eq $writes ]] || return 1
+	replaced "$disk" "$1" || return 1
+	exec 9>&-
+	holds "$disk" A
+}
+
+# The same beneath a file system, which writes its pages in a way of its own.
+files_are_not_anothers()
+{
+	local disk=${ctrl}n1 status=0 before
+
+	mkdosfs "/dev/$disk" > /dev/null && mkdir -p /mnt/pollnvme || return 1
+	mount -t vfat "/dev/$disk" /mnt/pollnvme || return 1
+	before=$(md5sum < <(dd "if=/dev/$disk" bs=1M iflag=direct 2> /dev/null))
+	pattern B > /mnt/pollnvme/file
+	replaced "$disk" "$1" || status=1
+	umount /mnt/pollnvme
+	[[ $(md5sum < <(dd "if=/dev/$disk" bs=1M iflag=direct 2> /dev/null)) == "$before" ]] &&
+		return $status
+}
+
 # Again and again, faster than anybody looks; the last word counts.
 flaps()
 {
@@ -226,7 +280,7 @@ without_messages()
 }
 
 ktap_print_header
-ktap_set_plan 13
+ktap_set_plan 16
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -239,6 +293,11 @@ check "ram: one goes under load" goes_under_load
 check "ram: they flap" flaps
 check "ram: scans and resets at once, one flaps, the others stay" stays
 check "ram: a scan by ioctl" by_ioctl
+check "ram: what is dirty is not written to another namespace" dirty_is_not_anothers 1
+echo mq > "/sys/class/pollnvme/$ctrl/disks"
+check "ram: mq: what is dirty is not written to another namespace" dirty_is_not_anothers 2
+echo bio > "/sys/class/pollnvme/$ctrl/disks"
+check "ram: what is dirty in files is not written to another namespace" files_are_not_anothers 3
 rmdir "$CONFIG/events"
 check "metadata is refused, with a reason" refuses metadata 'formatted with metadata'
 check "zones are refused, with a reason" refuses zoned 'zoned namespaces'

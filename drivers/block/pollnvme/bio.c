@@ -185,6 +185,8 @@ static noinline blk_status_t pollnvme_execute_again(struct pollnvme_ns *ns,
 		if (nowait)
 			return BLK_STS_AGAIN;
 		usleep_range(1000 << retries, 2000 << retries);
+		if (READ_ONCE(ns->lost))
+			return BLK_STS_IOERR;
 		status = pollnvme_once(ns, cmd, nowait);
 		if (status)
 			return status;
@@ -238,9 +240,11 @@ static blk_status_t pollnvme_flush(struct pollnvme_ns *ns, bool nowait)
 
 	pollnvme_cmd_flush(ns, &cmd);
 	status = pollnvme_execute(ns, &cmd, nowait);
-	if (!status)
-		pollnvme_count(ns->stats, POLLNVME_FLUSHES);
-	return status;
+	if (status)
+		return status;
+	pollnvme_count(ns->stats, POLLNVME_FLUSHES);
+	/* It may have taken long: what is to follow is not for another namespace. */
+	return READ_ONCE(ns->lost) ? BLK_STS_IOERR : BLK_STS_OK;
 }
 
 /*
@@ -292,6 +296,11 @@ void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio)
 	struct pollnvme_cmd cmd;
 	blk_status_t status;
 
+	if (READ_ONCE(ns->lost)) {
+		pollnvme_count(ns->stats, POLLNVME_ERRORS);
+		pollnvme_end(bio, BLK_STS_IOERR);
+		return;
+	}
 	pollnvme_count(ns->stats, POLLNVME_RETRIED);
 	status = pollnvme_cmd_from_bio(ns, bio, &cmd, &range);
 	if (!status) {

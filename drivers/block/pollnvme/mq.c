@@ -178,7 +178,7 @@ static blk_status_t pollnvme_mq_queue_rq(struct blk_mq_hw_ctx *hctx,
 	blk_status_t status;
 	int err;
 
-	if (unlikely(!qp))
+	if (unlikely(!qp || READ_ONCE(ns->lost)))
 		return BLK_STS_IOERR;
 	if (!(bd->rq->rq_flags & RQF_DONTPREP)) {
 		own->retries = 0;

@@ -348,6 +348,33 @@ void pollnvme_ns_remove(struct pollnvme_ns *ns)
 	put_disk(ns->disk);	/* frees ns, now or at the last close */
 }
 
+/*
+ * What waits for a queue that is frozen for good, and is not a bio, such as what the
+ * block layer of Linux 6.1 has for rw_page, goes on only when the queue is dying; a
+ * disk that is marked dead does not yet say so there.
+ */
+static void pollnvme_disk_dead(struct gendisk *disk)
+{
+	blk_queue_flag_set(QUEUE_FLAG_DYING, disk->queue);
+	blk_mark_disk_dead(disk);
+}
+
+/**
+ * pollnvme_ns_lose() - detach the disk of a namespace that is not there any more
+ * @ns: attached namespace; @scan_lock is held
+ *
+ * Its number may be another one's by now, and that one's contents are not to be
+ * written over with what was meant for the first, or at places counted in blocks
+ * of another size: what is dirty is lost with its namespace.
+ */
+void pollnvme_ns_lose(struct pollnvme_ns *ns)
+{
+	WRITE_ONCE(ns->lost, true);
+	/* del_gendisk() would write back first, to a disk that is not dead. */
+	pollnvme_disk_dead(ns->disk);
+	pollnvme_ns_remove(ns);
+}
+
 /**
  * pollnvme_ns_remove_all() - detach all disks
  * @ctrl: controller
@@ -373,6 +400,6 @@ void pollnvme_ns_mark_dead(struct pollnvme_ctrl *ctrl)
 
 	mutex_lock(&ctrl->ns_lock);
 	list_for_each_entry(ns, &ctrl->namespaces, node)
-		blk_mark_disk_dead(ns->disk);
+		pollnvme_disk_dead(ns->disk);
 	mutex_unlock(&ctrl->ns_lock);
 }

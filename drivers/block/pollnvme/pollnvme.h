@@ -394,6 +394,8 @@ struct pollnvme_ctrl {
  * @read_only: write protected
  * @user_lock: held for reading while a command from user space is sent to it
  * @gone: no such command may be sent any more; under @user_lock
+ * @lost: its namespace is not there any more: nothing waiting or failed is sent,
+ *	for its number may be that of another
  * @leaving: the disk goes away: it may not be opened; under its @open_mutex
  * @nguid: globally unique id, zero when it has none
  * @eui64: the older, shorter id
@@ -417,6 +419,7 @@ struct pollnvme_ns {
 	bool read_only;
 	bool gone;
 	struct rw_semaphore user_lock;	/* gone */
+	bool lost;
 	bool leaving;
 	u8 csi;
 	u8 nguid[16];
@@ -572,6 +575,7 @@ int pollnvme_rescan(struct pollnvme_ctrl *ctrl);
 void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid);
 bool pollnvme_ns_revalidate(struct pollnvme_ns *ns);
 void pollnvme_ns_remove(struct pollnvme_ns *ns);
+void pollnvme_ns_lose(struct pollnvme_ns *ns);
 void pollnvme_ns_remove_all(struct pollnvme_ctrl *ctrl);
 void pollnvme_ns_mark_dead(struct pollnvme_ctrl *ctrl);
 

@@ -25,7 +25,7 @@ static void pollnvme_scan_one(struct pollnvme_ctrl *ctrl, u32 nsid)
 		return;
 	}
 	if (ns)
-		pollnvme_ns_remove(ns);
+		pollnvme_ns_lose(ns);
 	pollnvme_ns_attach(ctrl, nsid);
 }
 
@@ -86,7 +86,7 @@ int pollnvme_scan(struct pollnvme_ctrl *ctrl)
 	/* Under @scan_lock nobody else takes from the list, or puts into it. */
 	list_for_each_entry_safe(ns, next, &ctrl->namespaces, node)
 		if (ns->scan != ctrl->scans)
-			pollnvme_ns_remove(ns);
+			pollnvme_ns_lose(ns);
 	return 0;
 }
 

@@ -63,6 +63,8 @@ blk_status_t pollnvme_submit_again(struct pollnvme_ns *ns,
 	unsigned int turn = 0, tries = 0;
 
 	for (;;) {
+		if (err && READ_ONCE(ns->lost))
+			return BLK_STS_IOERR;
 		switch (err) {
 		case 0:
 			return BLK_STS_OK;
