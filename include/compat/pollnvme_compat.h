@@ -111,6 +111,11 @@ blk_mq_alloc_disk(struct blk_mq_tag_set *set, const struct pollnvme_limits *lim,
 }
 #endif /* !HAVE_BLK_FEAT_SYNCHRONOUS */
 
+#ifndef HAVE_BLK_FREEZE_NON_OWNER
+#define blk_freeze_queue_start_non_owner	blk_freeze_queue_start
+#define blk_mq_unfreeze_queue_non_owner		blk_mq_unfreeze_queue
+#endif
+
 #ifndef HAVE_BLK_MODE_T
 #define blk_mode_t	fmode_t
 #endif

@@ -403,13 +403,45 @@ void pollnvme_ctrl_expired(struct pollnvme_ctrl *ctrl, unsigned int gen)
 		queue_work(pollnvme_wq, &ctrl->reset_work);
 }
 
+/* Has submission wait, unless it is too late for that. */
+static void pollnvme_stop(struct pollnvme_ctrl *ctrl)
+{
+	/* A reset under way ends first; then none begins. */
+	for (;;) {
+		flush_work(&ctrl->reset_work);
+		ctrl->paused = pollnvme_set_state(ctrl, POLLNVME_RESETTING);
+		if (ctrl->paused || READ_ONCE(ctrl->state) != POLLNVME_RESETTING)
+			break;
+		/* Whoever chose a reset is about to queue it. */
+		usleep_range(100, 1000);
+	}
+	if (ctrl->paused)
+		pollnvme_set_ready(ctrl, false);
+}
+
+/* No scan meanwhile: it would add disks that are not frozen, or wait for those. */
+static void pollnvme_pause_for_sleep(struct pollnvme_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->scan_lock);
+	pollnvme_mq_freeze(ctrl);
+	pollnvme_stop(ctrl);
+	if (ctrl->paused) {
+		pollnvme_quiesce(ctrl, true);
+		pollnvme_mq_cut_off(ctrl);
+	} else {
+		pollnvme_mq_thaw(ctrl);
+	}
+	mutex_unlock(&ctrl->scan_lock);
+}
+
 /**
  * pollnvme_ctrl_pause() - stop for a while, for sleep or a reset from outside
  * @ctrl: controller
  * @shutdown: its registers can be reached, and it may lose power: tell it
  *
  * What is in flight is cut off, and sent again after pollnvme_ctrl_resume();
- * new I/O waits for that.
+ * new I/O waits for that. But of blk-mq disks, with @shutdown, nothing is left in
+ * flight.
  *
  * Context: process; not beside another pause or removal.
  */
@@ -418,19 +450,13 @@ void pollnvme_ctrl_pause(struct pollnvme_ctrl *ctrl, bool shutdown)
 	/* Still, since a bus error that the bus did not recover from. */
 	if (ctrl->paused)
 		return;
-	/* A reset under way ends first; then none begins. */
-	for (;;) {
-		flush_work(&ctrl->reset_work);
-		ctrl->paused = pollnvme_set_state(ctrl, POLLNVME_RESETTING);
-		if (ctrl->paused)
-			break;
-		if (READ_ONCE(ctrl->state) != POLLNVME_RESETTING)
-			return;
-		/* Whoever chose a reset is about to queue it. */
-		usleep_range(100, 1000);
+	if (shutdown) {
+		pollnvme_pause_for_sleep(ctrl);
+		return;
 	}
-	pollnvme_set_ready(ctrl, false);
-	pollnvme_quiesce(ctrl, shutdown);
+	pollnvme_stop(ctrl);
+	if (ctrl->paused)
+		pollnvme_quiesce(ctrl, false);
 }
 
 /**
@@ -446,6 +472,7 @@ int pollnvme_ctrl_resume(struct pollnvme_ctrl *ctrl)
 	ctrl->paused = false;
 	queue_work(pollnvme_wq, &ctrl->reset_work);
 	flush_work(&ctrl->reset_work);
+	pollnvme_mq_thaw(ctrl);
 	return READ_ONCE(ctrl->state) == POLLNVME_DEAD ? -EIO : 0;
 }
 
@@ -640,6 +667,7 @@ void pollnvme_ctrl_remove(struct pollnvme_ctrl *ctrl, bool gone)
 	if (gone || ctrl->paused) {
 		pollnvme_die(ctrl);
 		pollnvme_ns_mark_dead(ctrl);
+		pollnvme_mq_thaw(ctrl);
 	}
 	/* It may be waiting for I/O of a disk that goes. */
 	pollnvme_events_stop(ctrl);

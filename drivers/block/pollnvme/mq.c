@@ -7,12 +7,20 @@
  *
  * A hardware queue is a queue pair. There are half as many tags as slots: a
  * slot is given back a moment after its request, and so never lacks.
+ *
+ * While the system sleeps no request has a tag: a CPU that goes waits for those of
+ * its hardware queues. So the queues are frozen before, and what the controller
+ * does not end in time fails.
  */
 #include <linux/blk-mq.h>
 #include <linux/crash_dump.h>
 #include <linux/slab.h>
 #include "pollnvme.h"
 #include "pollnvme_compat.h"
+
+/* How long to wait, going to sleep, for requests to end; and once they were cut off. */
+#define POLLNVME_DRAIN_MS	30000
+#define POLLNVME_CUT_OFF_MS	5000
 
 /**
  * struct pollnvme_mq - what a controller's blk-mq disks share
@@ -59,17 +67,22 @@ static struct pollnvme_mq_polled *pollnvme_mq_polled(struct blk_mq_hw_ctx *hctx)
 }
 
 /* After a reset there may be fewer pairs: several share one then. */
-static struct pollnvme_qp *pollnvme_mq_qp(struct blk_mq_hw_ctx *hctx)
+static struct pollnvme_qp *pollnvme_mq_pair(struct pollnvme_mq *mq,
+					    unsigned int n)
 {
-	struct pollnvme_mq *mq = hctx->driver_data;
 	struct pollnvme_ctrl *ctrl = mq->ctrl;
-	unsigned int n = hctx->queue_num, live = READ_ONCE(ctrl->nr_live);
+	unsigned int live = READ_ONCE(ctrl->nr_live);
 
 	if (n >= mq->irqs)
 		return ctrl->qps[(n - mq->irqs) % min(live, ctrl->nr_polled)];
 	if (live <= ctrl->nr_polled)
 		return NULL;
 	return ctrl->qps[ctrl->nr_polled + n % (live - ctrl->nr_polled)];
+}
+
+static struct pollnvme_qp *pollnvme_mq_qp(struct blk_mq_hw_ctx *hctx)
+{
+	return pollnvme_mq_pair(hctx->driver_data, hctx->queue_num);
 }
 
 static void pollnvme_mq_count(struct pollnvme_ns *ns, struct request *rq)
@@ -91,6 +104,7 @@ static void pollnvme_mq_complete(struct request *rq)
 	blk_status_t status = pollnvme_status_to_blk(own->cmd.status);
 
 	if (unlikely(status && pollnvme_status_may_retry(own->cmd.status) &&
+		     !READ_ONCE(ns->ctrl->mq_failing) &&
 		     own->retries++ < POLLNVME_RETRIES)) {
 		pollnvme_count(ns->stats, POLLNVME_RETRIED);
 		blk_mq_requeue_request(rq, true);
@@ -118,7 +132,8 @@ static blk_status_t pollnvme_mq_error(struct pollnvme_ctrl *ctrl, int err)
 	case 0:
 		return BLK_STS_OK;
 	case -ESHUTDOWN:
-		if (READ_ONCE(ctrl->state) == POLLNVME_DEAD)
+		if (READ_ONCE(ctrl->state) == POLLNVME_DEAD ||
+		    READ_ONCE(ctrl->mq_failing))
 			return BLK_STS_IOERR;
 		return BLK_STS_RESOURCE;	/* tried again in a while */
 	case -EBUSY:
@@ -194,17 +209,14 @@ static blk_status_t pollnvme_mq_queue_rq(struct blk_mq_hw_ctx *hctx,
 	return pollnvme_mq_error(ns->ctrl, err);
 }
 
-static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
-			    struct io_comp_batch *iob)
+/* Ends what has ended of a hardware queue that is polled. */
+static int pollnvme_mq_reap(struct pollnvme_mq_polled *polled,
+			    struct pollnvme_qp *qp)
 {
-	struct pollnvme_mq_polled *polled = pollnvme_mq_polled(hctx);
-	struct pollnvme_qp *qp = pollnvme_mq_qp(hctx);
 	struct pollnvme_mq_rq *own, *next;
 	LIST_HEAD(done);
 	int found = 0;
 
-	if (!polled || !qp)
-		return 0;
 	pollnvme_qp_poll(qp);
 	spin_lock(&polled->lock);
 	list_for_each_entry_safe(own, next, &polled->flying, node)
@@ -218,6 +230,15 @@ static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
 		blk_mq_complete_request(own->cmd.rq);
 	}
 	return found;
+}
+
+static int pollnvme_mq_poll(struct blk_mq_hw_ctx *hctx,
+			    struct io_comp_batch *iob)
+{
+	struct pollnvme_mq_polled *polled = pollnvme_mq_polled(hctx);
+	struct pollnvme_qp *qp = pollnvme_mq_qp(hctx);
+
+	return polled && qp ? pollnvme_mq_reap(polled, qp) : 0;
 }
 
 /*
@@ -364,6 +385,82 @@ void pollnvme_mq_teardown(struct pollnvme_mq *mq)
 		return;
 	blk_mq_free_tag_set(&mq->set);
 	kfree(mq);
+}
+
+/* Whether no request is left. Who polls may sleep already: done here instead. */
+static bool pollnvme_mq_drain(struct pollnvme_ctrl *ctrl, unsigned int ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(ms);
+	struct pollnvme_mq *mq = ctrl->mq;
+	struct pollnvme_ns *ns;
+	unsigned int i;
+
+	list_for_each_entry(ns, &ctrl->namespaces, node)
+		while (!blk_mq_freeze_queue_wait_timeout(ns->disk->queue, 1)) {
+			for (i = 0; i < ctrl->nr_polled; i++)
+				pollnvme_mq_reap(&mq->polled[i],
+						 pollnvme_mq_pair(mq, mq->irqs + i));
+			if (time_after(jiffies, end))
+				return false;
+		}
+	return true;
+}
+
+/**
+ * pollnvme_mq_freeze() - before sleep: end what blk-mq disks have under way
+ * @ctrl: controller, still live as a rule; @scan_lock is held
+ *
+ * New I/O waits for pollnvme_mq_thaw().
+ *
+ * Context: process; waits, for half a minute at most.
+ */
+void pollnvme_mq_freeze(struct pollnvme_ctrl *ctrl)
+{
+	struct pollnvme_ns *ns;
+
+	if (!ctrl->mq)
+		return;
+	list_for_each_entry(ns, &ctrl->namespaces, node) {
+		blk_freeze_queue_start_non_owner(ns->disk->queue);
+		ns->frozen = true;
+	}
+	if (!pollnvme_mq_drain(ctrl, POLLNVME_DRAIN_MS))
+		WRITE_ONCE(ctrl->mq_failing, true);
+}
+
+/**
+ * pollnvme_mq_cut_off() - have what pollnvme_mq_freeze() waited for in vain fail
+ * @ctrl: paused controller; @scan_lock is held, and was since then
+ *
+ * Context: process; waits, for seconds at most.
+ */
+void pollnvme_mq_cut_off(struct pollnvme_ctrl *ctrl)
+{
+	if (!READ_ONCE(ctrl->mq_failing))
+		return;
+	dev_err(&ctrl->dev, "requests without an answer fail, before sleep\n");
+	if (!pollnvme_mq_drain(ctrl, POLLNVME_CUT_OFF_MS))
+		dev_err(&ctrl->dev, "requests are left, before sleep\n");
+}
+
+/**
+ * pollnvme_mq_thaw() - undo pollnvme_mq_freeze()
+ * @ctrl: controller
+ *
+ * Not under @scan_lock: a scan may be waiting for I/O that waits for this.
+ */
+void pollnvme_mq_thaw(struct pollnvme_ctrl *ctrl)
+{
+	struct pollnvme_ns *ns;
+
+	WRITE_ONCE(ctrl->mq_failing, false);
+	mutex_lock(&ctrl->ns_lock);
+	list_for_each_entry(ns, &ctrl->namespaces, node) {
+		if (ns->frozen)
+			blk_mq_unfreeze_queue_non_owner(ns->disk->queue);
+		ns->frozen = false;
+	}
+	mutex_unlock(&ctrl->ns_lock);
 }
 
 /**

@@ -278,6 +278,7 @@ enum pollnvme_state {
  * @scans: counts scans
  * @rescan: a scan is wanted
  * @paused: stopped by pollnvme_ctrl_pause()
+ * @mq_failing: what blk-mq disks still have under way fails, for the system sleeps
  * @event: the command that the controller answers when something happens
  * @event_sent: it has @event, or has answered it
  * @event_work: looks whether it has
@@ -336,6 +337,7 @@ struct pollnvme_ctrl {
 	unsigned int scans;
 	bool rescan;
 	bool paused;
+	bool mq_failing;
 
 	struct pollnvme_cmd event;
 	bool event_sent;
@@ -396,6 +398,7 @@ struct pollnvme_ctrl {
  * @gone: no such command may be sent any more; under @user_lock
  * @lost: its namespace is not there any more: nothing waiting or failed is sent,
  *	for its number may be that of another
+ * @frozen: by pollnvme_mq_freeze()
  * @leaving: the disk goes away: it may not be opened; under its @open_mutex
  * @nguid: globally unique id, zero when it has none
  * @eui64: the older, shorter id
@@ -420,6 +423,7 @@ struct pollnvme_ns {
 	bool gone;
 	struct rw_semaphore user_lock;	/* gone */
 	bool lost;
+	bool frozen;
 	bool leaving;
 	u8 csi;
 	u8 nguid[16];
@@ -587,6 +591,9 @@ void pollnvme_bio_again(struct pollnvme_ns *ns, struct bio *bio);
 /* mq.c */
 struct pollnvme_mq *pollnvme_mq_setup(struct pollnvme_ctrl *ctrl);
 void pollnvme_mq_teardown(struct pollnvme_mq *mq);
+void pollnvme_mq_freeze(struct pollnvme_ctrl *ctrl);
+void pollnvme_mq_cut_off(struct pollnvme_ctrl *ctrl);
+void pollnvme_mq_thaw(struct pollnvme_ctrl *ctrl);
 
 /* disks.c */
 const char *pollnvme_disks_show(struct pollnvme_ctrl *ctrl);
