@@ -13,6 +13,10 @@
 #include "passthru.h"
 
 /* NVMe 2.1, base 5 and 7, NVM command set 3: not in every kernel's header. */
+#define POLLNVME_ADMIN_TRACK_SEND	0x3d
+#define POLLNVME_ADMIN_TRACK_RECV	0x3e
+#define POLLNVME_ADMIN_MIGRATE_SEND	0x41
+#define POLLNVME_ADMIN_MIGRATE_RECV	0x42
 #define POLLNVME_ADMIN_CDQ	0x45
 #define POLLNVME_IO_MGMT_RECV	0x12
 #define POLLNVME_IO_COPY	0x19
@@ -39,6 +43,11 @@ static bool pollnvme_refused(const struct pollnvme_ask_cmd *ask)
 	case nvme_fabrics_command:
 	/* Memory lent for good would have to be ours. */
 	case POLLNVME_ADMIN_CDQ:
+	/* These are for such memory, or stop a controller behind its driver's back. */
+	case POLLNVME_ADMIN_TRACK_SEND:
+	case POLLNVME_ADMIN_TRACK_RECV:
+	case POLLNVME_ADMIN_MIGRATE_SEND:
+	case POLLNVME_ADMIN_MIGRATE_RECV:
 		return true;
 	case nvme_admin_set_features:
 		/* So would this. */
