@@ -44,6 +44,9 @@ enum pollnvme_ram_kind {
  * @POLLNVME_FAULT_UNKNOWN: before it ends, a command ends that was never sent
  * @POLLNVME_FAULT_FOREIGN: before it ends, one of another queue ends
  * @POLLNVME_FAULT_TWICE: it ends twice
+ * @POLLNVME_FAULT_IDENT: an Identify of a namespace ends with a given status; no
+ *	I/O command does
+ * @POLLNVME_FAULT_NOCACHE: an Identify of the controller says it has no cache
  * @POLLNVME_FAULTS: how many there are
  */
 enum pollnvme_ram_fault {
@@ -54,6 +57,8 @@ enum pollnvme_ram_fault {
 	POLLNVME_FAULT_UNKNOWN,
 	POLLNVME_FAULT_FOREIGN,
 	POLLNVME_FAULT_TWICE,
+	POLLNVME_FAULT_IDENT,	/* this and further ones: not of I/O commands */
+	POLLNVME_FAULT_NOCACHE,
 	POLLNVME_FAULTS,
 };
 

@@ -12,6 +12,13 @@ static void pollnvme_ram_pad(char *to, size_t size, const char *from)
 	memcpy(to, from, min(size, strlen(from)));
 }
 
+static bool pollnvme_ram_ident_fault(struct pollnvme_ram *ram,
+				     enum pollnvme_ram_fault fault)
+{
+	return READ_ONCE(ram->fault) == fault &&
+	       atomic_dec_if_positive(&ram->fault_count) >= 0;
+}
+
 static void pollnvme_ram_id_ctrl(struct pollnvme_ram *ram,
 				 struct nvme_id_ctrl *id)
 {
@@ -32,6 +39,8 @@ static void pollnvme_ram_id_ctrl(struct pollnvme_ram *ram,
 	id->nn = cpu_to_le32(ram->nr_ns);
 	id->oncs = cpu_to_le16(NVME_CTRL_ONCS_WRITE_ZEROES);
 	id->vwc = ram->media->durable ? NVME_CTRL_VWC_PRESENT : 0;
+	if (pollnvme_ram_ident_fault(ram, POLLNVME_FAULT_NOCACHE))
+		id->vwc = 0;
 	snprintf(id->subnqn, sizeof(id->subnqn),
 		 "nqn.2014-08.org.nvmexpress:uuid:%pU", &ram->media->uuid);
 }
@@ -92,6 +101,9 @@ static u16 pollnvme_ram_identify(struct pollnvme_ram *ram,
 	case NVME_ID_CNS_NS_DESC_LIST:
 		if (!nsid || nsid > ram->nr_ns)
 			return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
+		if (c->identify.cns == NVME_ID_CNS_NS &&
+		    pollnvme_ram_ident_fault(ram, POLLNVME_FAULT_IDENT))
+			return READ_ONCE(ram->fault_value);
 		if (!pollnvme_ram_is_active(ram, nsid))
 			return NVME_SC_SUCCESS;	/* all zeroes */
 		if (c->identify.cns == NVME_ID_CNS_NS)

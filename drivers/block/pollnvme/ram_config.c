@@ -165,6 +165,8 @@ static const char * const pollnvme_fault_names[POLLNVME_FAULTS] = {
 	[POLLNVME_FAULT_UNKNOWN]	= "unknown",
 	[POLLNVME_FAULT_FOREIGN]	= "foreign",
 	[POLLNVME_FAULT_TWICE]		= "twice",
+	[POLLNVME_FAULT_IDENT]		= "ident",
+	[POLLNVME_FAULT_NOCACHE]	= "nocache",
 };
 
 static ssize_t pollnvme_config_fault_show(struct config_item *item, char *page)
@@ -198,7 +200,8 @@ static ssize_t pollnvme_config_fault_store(struct config_item *item,
 	if (fault < 0)
 		return fault;
 	if (times > INT_MAX ||
-	    (fault == POLLNVME_FAULT_STATUS && value > 0x7fff))
+	    ((fault == POLLNVME_FAULT_STATUS ||
+	      fault == POLLNVME_FAULT_IDENT) && value > 0x7fff))
 		return -ERANGE;
 	ret = -ENODEV;
 	mutex_lock(&config->lock);

@@ -193,6 +193,7 @@ static bool pollnvme_ram_wanted(struct pollnvme_ram *ram,
 static unsigned int pollnvme_ram_fault(struct pollnvme_ram *ram)
 {
 	if (likely(!atomic_read(&ram->fault_count)) ||
+	    READ_ONCE(ram->fault) >= POLLNVME_FAULT_IDENT ||
 	    atomic_dec_if_positive(&ram->fault_count) < 0)
 		return POLLNVME_FAULT_NONE;
 	return READ_ONCE(ram->fault);
