@@ -184,6 +184,25 @@ files_are_not_anothers()
 		return $status
 }
 
+# Twice it does not say what its three namespaces are; then it does. Asked again, they
+# are found to be others, or are attached; and it is said once for each.
+unsure()
+{
+	local disk=${ctrl}n1 text='not identified (-11), will be asked again' before
+
+	before=$(pn_said "$text")
+	echo 'ident 0x82 6' > "$CONFIG/events/fault"
+	replaced "$disk" "$1" || return 1
+	[[ $(pn_said "$text") -eq $((before + 3)) ]] || return 1
+	echo 5 > "$CONFIG/events/active"
+	wait_for are_there 1 3 || return 1
+	echo 'ident 0x82 6' > "$CONFIG/events/fault"
+	echo 7 > "$CONFIG/events/active"
+	wait_for are_there 1 2 3 || return 1
+	[[ $(cat "$CONFIG/events/fault") == 'ident 130 0' ]] &&
+		[[ $(pn_said "$text") -eq $((before + 6)) ]]
+}
+
 # Again and again, faster than anybody looks; the last word counts.
 flaps()
 {
@@ -280,7 +299,7 @@ without_messages()
 }
 
 ktap_print_header
-ktap_set_plan 16
+ktap_set_plan 17
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -298,6 +317,7 @@ echo mq > "/sys/class/pollnvme/$ctrl/disks"
 check "ram: mq: what is dirty is not written to another namespace" dirty_is_not_anothers 2
 echo bio > "/sys/class/pollnvme/$ctrl/disks"
 check "ram: what is dirty in files is not written to another namespace" files_are_not_anothers 3
+check "ram: a namespace that is not identified at once" unsure 4
 rmdir "$CONFIG/events"
 check "metadata is refused, with a reason" refuses metadata 'formatted with metadata'
 check "zones are refused, with a reason" refuses zoned 'zoned namespaces'

@@ -108,7 +108,9 @@ void pollnvme_event_work(struct work_struct *work)
 	/* Ordered: the scan sees what was so when it became wanted. */
 	if (xchg(&ctrl->rescan, false))
 		pollnvme_rescan(ctrl);
-	if (!events || READ_ONCE(ctrl->state) == POLLNVME_DEAD)
+	/* The scan may want another. */
+	if (READ_ONCE(ctrl->state) == POLLNVME_DEAD ||
+	    (!events && !READ_ONCE(ctrl->rescan)))
 		return;
 	if (!ctrl->event_sent)
 		pollnvme_event_send(ctrl);

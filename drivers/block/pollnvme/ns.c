@@ -246,10 +246,9 @@ void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 	return;
 
 free:
-	/* Whoever listens to the controller looks again. */
 	if (err == -EAGAIN)
-		WRITE_ONCE(ctrl->rescan, true);
-	if (err != -ENODEV && err != -EOPNOTSUPP)
+		pollnvme_scan_again(ctrl, nsid, err);
+	else if (err != -ENODEV && err != -EOPNOTSUPP)
 		dev_err(&ctrl->dev, "namespace %u not attached (%d)\n", nsid,
 			err);
 	pollnvme_ns_free(ns);
@@ -291,8 +290,10 @@ bool pollnvme_ns_revalidate(struct pollnvme_ns *ns)
 	int err;
 
 	now = kzalloc(sizeof(*now), GFP_KERNEL);
-	if (!now)
+	if (!now) {
+		pollnvme_scan_again(ctrl, ns->nsid, -ENOMEM);
 		return true;
+	}
 	now->ctrl = ctrl;
 	now->nsid = ns->nsid;
 	mutex_lock(&ctrl->ident_lock);
@@ -302,8 +303,10 @@ bool pollnvme_ns_revalidate(struct pollnvme_ns *ns)
 		same = false;
 	/*
 	 * A command that failed, maybe cut off by a reset, or for want of a slot,
-	 * says nothing about the namespace, whose disk may be in use.
+	 * says nothing about the namespace, whose disk may be in use: ask again.
 	 */
+	if (err && same)
+		pollnvme_scan_again(ctrl, ns->nsid, err);
 	if (err)
 		goto free;
 	same = pollnvme_same(ns, now);

@@ -277,6 +277,8 @@ enum pollnvme_state {
  * @mq: what its blk-mq disks share; NULL: its disks are bio disks
  * @scans: counts scans
  * @rescan: a scan is wanted
+ * @unsure: the scan under way could not find out all it was to
+ * @said_unsure: the last one could not, which is said once
  * @paused: stopped by pollnvme_ctrl_pause()
  * @mq_failing: what blk-mq disks still have under way fails, for the system sleeps
  * @event: the command that the controller answers when something happens
@@ -336,6 +338,8 @@ struct pollnvme_ctrl {
 	struct pollnvme_mq *mq;
 	unsigned int scans;
 	bool rescan;
+	bool unsure;
+	bool said_unsure;
 	bool paused;
 	bool mq_failing;
 
@@ -574,6 +578,7 @@ void pollnvme_event_work(struct work_struct *work);
 /* scan.c */
 int pollnvme_scan(struct pollnvme_ctrl *ctrl);
 int pollnvme_rescan(struct pollnvme_ctrl *ctrl);
+void pollnvme_scan_again(struct pollnvme_ctrl *ctrl, u32 nsid, int err);
 
 /* ns.c */
 void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid);

@@ -56,6 +56,31 @@ static int pollnvme_scan_list(struct pollnvme_ctrl *ctrl, __le32 *list)
 }
 
 /**
+ * pollnvme_scan_again() - the scan under way did not find out something
+ * @ctrl: controller
+ * @nsid: about this namespace, or 0: which there are
+ * @err: why
+ *
+ * Whoever listens to the controller scans again, once a second. What is so each
+ * time is said the first time.
+ *
+ * Context: process, @scan_lock is held.
+ */
+void pollnvme_scan_again(struct pollnvme_ctrl *ctrl, u32 nsid, int err)
+{
+	WRITE_ONCE(ctrl->rescan, true);
+	ctrl->unsure = true;
+	if (ctrl->said_unsure)
+		return;
+	if (nsid)
+		dev_err(&ctrl->dev, "namespace %u not identified (%d), will be asked again\n",
+			nsid, err);
+	else
+		dev_err(&ctrl->dev, "no list of namespaces (%d), will be asked again\n",
+			err);
+}
+
+/**
  * pollnvme_scan() - have a disk for every active namespace, and no other
  * @ctrl: controller; nothing happens unless it is live
  *
@@ -77,12 +102,15 @@ int pollnvme_scan(struct pollnvme_ctrl *ctrl)
 	if (!list)
 		return -ENOMEM;
 	ctrl->scans++;
+	ctrl->unsure = false;
 	err = pollnvme_scan_list(ctrl, list);
 	kfree(list);
-	if (err) {
-		dev_err(&ctrl->dev, "no list of namespaces (%d)\n", err);
+	/* After a reset there is a scan anyway. */
+	if (err && READ_ONCE(ctrl->state) == POLLNVME_LIVE)
+		pollnvme_scan_again(ctrl, 0, err);
+	ctrl->said_unsure = ctrl->unsure;
+	if (err)
 		return err;
-	}
 	/* Under @scan_lock nobody else takes from the list, or puts into it. */
 	list_for_each_entry_safe(ns, next, &ctrl->namespaces, node)
 		if (ns->scan != ctrl->scans)
