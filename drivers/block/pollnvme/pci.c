@@ -316,9 +316,16 @@ static pci_ers_result_t pollnvme_pci_error(struct pci_dev *pdev,
 	return PCI_ERS_RESULT_NEED_RESET;
 }
 
+/*
+ * What is below a port that reported an error may be reset also where the error was
+ * none that had us pause: the controller has forgotten its queues then.
+ */
 static pci_ers_result_t pollnvme_pci_slot_reset(struct pci_dev *pdev)
 {
+	struct pollnvme_pci *p = pci_get_drvdata(pdev);
+
 	pci_restore_state(pdev);
+	pollnvme_ctrl_pause(&p->ctrl, false);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
