@@ -16,6 +16,23 @@ static struct pollnvme_ns *pollnvme_find(struct pollnvme_ctrl *ctrl, u32 nsid)
 	return NULL;
 }
 
+/* More disks than this no controller has that tells the truth. */
+#define POLLNVME_MAX_DISKS	1024
+
+static bool pollnvme_room(struct pollnvme_ctrl *ctrl, u32 nsid)
+{
+	struct pollnvme_ns *ns;
+	unsigned int n = 0;
+
+	list_for_each_entry(ns, &ctrl->namespaces, node)
+		n++;
+	if (n < POLLNVME_MAX_DISKS)
+		return true;
+	dev_warn_once(&ctrl->dev, "namespace %u and more not attached: there are %u disks\n",
+		      nsid, n);
+	return false;
+}
+
 static void pollnvme_scan_one(struct pollnvme_ctrl *ctrl, u32 nsid)
 {
 	struct pollnvme_ns *ns = pollnvme_find(ctrl, nsid);
@@ -26,7 +43,8 @@ static void pollnvme_scan_one(struct pollnvme_ctrl *ctrl, u32 nsid)
 	}
 	if (ns)
 		pollnvme_ns_lose(ns);
-	pollnvme_ns_attach(ctrl, nsid);
+	if (pollnvme_room(ctrl, nsid))
+		pollnvme_ns_attach(ctrl, nsid);
 }
 
 static int pollnvme_scan_list(struct pollnvme_ctrl *ctrl, __le32 *list)
@@ -46,8 +64,12 @@ static int pollnvme_scan_list(struct pollnvme_ctrl *ctrl, __le32 *list)
 			u32 nsid = le32_to_cpu(list[i]);
 
 			/* Ascending, or the controller would keep us here. */
-			if (nsid <= prev || nsid > ctrl->nn)
+			if (nsid <= prev || nsid > ctrl->nn ||
+			    nsid == NVME_NSID_ALL)
 				break;
+			/* Whatever it claims to have, who removes it waits for us. */
+			if (READ_ONCE(ctrl->state) != POLLNVME_LIVE)
+				return -EBUSY;
 			pollnvme_scan_one(ctrl, nsid);
 			prev = nsid;
 		}
