@@ -109,6 +109,41 @@ blk_mq_alloc_disk(struct blk_mq_tag_set *set, const struct pollnvme_limits *lim,
 {
 	return pollnvme_compat_alloc_mq_disk(set, lim, data);
 }
+
+/* What may change of a disk in use; waits for its I/O. */
+static inline int pollnvme_update_limits(struct request_queue *q,
+					 const struct pollnvme_limits *lim)
+{
+	blk_mq_freeze_queue(q);
+	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
+	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+	blk_queue_max_discard_segments(q, max_t(unsigned short, 1,
+						lim->max_discard_segments));
+	q->limits.discard_granularity = lim->discard_granularity;
+	blk_queue_write_cache(q, lim->features & BLK_FEAT_WRITE_CACHE,
+			      lim->features & BLK_FEAT_FUA);
+	blk_mq_unfreeze_queue(q);
+	return 0;
+}
+
+#else
+
+static inline int pollnvme_update_limits(struct request_queue *q,
+					 const struct queue_limits *lim)
+{
+	struct queue_limits now = queue_limits_start_update(q);
+
+	now.max_hw_sectors = lim->max_hw_sectors;
+	now.max_write_zeroes_sectors = lim->max_write_zeroes_sectors;
+	now.max_hw_discard_sectors = lim->max_hw_discard_sectors;
+	now.max_discard_segments = lim->max_discard_segments;
+	now.discard_granularity = lim->discard_granularity;
+	now.features &= ~(BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
+	now.features |= lim->features & (BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
+	return queue_limits_commit_update_frozen(q, &now);
+}
+
 #endif /* !HAVE_BLK_FEAT_SYNCHRONOUS */
 
 #ifndef HAVE_BLK_FREEZE_NON_OWNER

@@ -203,6 +203,28 @@ unsure()
 		[[ $(pn_said "$text") -eq $((before + 6)) ]]
 }
 
+# cache_is DISK KIND: what the block layer flushes
+cache_is() { [[ $(cat "/sys/block/$1/queue/write_cache") == "$2" ]]; }
+
+# cache_follows DISKS: after one reset the controller says that it has no cache, after
+# the next that it has
+cache_follows()
+{
+	local ctrl disk status=0
+
+	disk=$(pn_ram cache size_mb=8 cache=1) && pn_wait_disk "$disk" || return 1
+	ctrl=/sys/class/pollnvme/${disk%n1}
+	echo "$1" > "$ctrl/disks"
+	cache_is "$disk" 'write back' || status=1
+	echo 'nocache 0 1' > "$CONFIG/cache/fault"
+	echo 1 > "$ctrl/reset_controller"
+	wait_for cache_is "$disk" 'write through' || status=1
+	echo 1 > "$ctrl/reset_controller"
+	wait_for cache_is "$disk" 'write back' || status=1
+	rmdir "$CONFIG/cache"
+	return $status
+}
+
 # Again and again, faster than anybody looks; the last word counts.
 flaps()
 {
@@ -299,7 +321,7 @@ without_messages()
 }
 
 ktap_print_header
-ktap_set_plan 17
+ktap_set_plan 19
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -319,6 +341,8 @@ echo bio > "/sys/class/pollnvme/$ctrl/disks"
 check "ram: what is dirty in files is not written to another namespace" files_are_not_anothers 3
 check "ram: a namespace that is not identified at once" unsure 4
 rmdir "$CONFIG/events"
+check "ram: a cache that comes and goes" cache_follows bio
+check "ram: mq: a cache that comes and goes" cache_follows mq
 check "metadata is refused, with a reason" refuses metadata 'formatted with metadata'
 check "zones are refused, with a reason" refuses zoned 'zoned namespaces'
 if [[ ${#controllers[@]} -gt 0 ]]; then

@@ -170,6 +170,28 @@ static void pollnvme_ns_limits(struct pollnvme_ns *ns,
 				BLK_FEAT_POLL | BLK_FEAT_IO_STAT;
 	if (ctrl->vwc)
 		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	ns->vwc = ctrl->vwc;
+	ns->oncs = ctrl->oncs;
+	ns->max_bytes = ctrl->max_bytes;
+}
+
+/*
+ * The controller may say something else after a reset. A cache that it did not have
+ * is to be flushed from now on.
+ */
+static void pollnvme_ns_follow(struct pollnvme_ns *ns)
+{
+	struct pollnvme_ctrl *ctrl = ns->ctrl;
+	struct queue_limits lim = {};
+	int err;
+
+	if (ns->vwc == ctrl->vwc && ns->oncs == ctrl->oncs &&
+	    ns->max_bytes == ctrl->max_bytes)
+		return;
+	pollnvme_ns_limits(ns, &lim);
+	err = pollnvme_update_limits(ns->disk->queue, &lim);
+	dev_info(&ctrl->dev, "%s: other limits%s (%d)\n", ns->disk->disk_name,
+		 ns->vwc ? ", write cache" : "", err);
 }
 
 static int pollnvme_ns_add_disk(struct pollnvme_ns *ns, sector_t sectors)
@@ -275,7 +297,7 @@ static bool pollnvme_same(const struct pollnvme_ns *a,
  * pollnvme_ns_revalidate() - a namespace may have changed
  * @ns: attached namespace
  *
- * Its capacity and write protection follow.
+ * Its capacity, limits and write protection follow.
  *
  * Context: process, @scan_lock is held.
  *
@@ -315,6 +337,7 @@ bool pollnvme_ns_revalidate(struct pollnvme_ns *ns)
 	if (set_capacity_and_notify(ns->disk, sectors))
 		dev_info(&ctrl->dev, "%s: now of %llu sectors\n",
 			 ns->disk->disk_name, (u64)sectors);
+	pollnvme_ns_follow(ns);
 	if (ns->read_only != now->read_only)
 		set_disk_ro(ns->disk, now->read_only);
 	ns->read_only = now->read_only;

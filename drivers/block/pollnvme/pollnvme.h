@@ -398,6 +398,9 @@ struct pollnvme_ctrl {
  * @nsid: namespace id
  * @lba_shift: log2 of the block size
  * @read_only: write protected
+ * @vwc: the disk knows of a volatile write cache
+ * @oncs: optional commands that the disk knows of
+ * @max_bytes: largest transfer that the disk knows of
  * @user_lock: held for reading while a command from user space is sent to it
  * @gone: no such command may be sent any more; under @user_lock
  * @lost: its namespace is not there any more: nothing waiting or failed is sent,
@@ -424,6 +427,9 @@ struct pollnvme_ns {
 	u32 nsid;
 	u8 lba_shift;
 	bool read_only;
+	bool vwc;
+	u16 oncs;
+	u32 max_bytes;
 	bool gone;
 	struct rw_semaphore user_lock;	/* gone */
 	bool lost;
