@@ -293,6 +293,11 @@ static int pollnvme_bring_up(struct pollnvme_ctrl *ctrl)
 	err = pollnvme_create_qps(ctrl);
 	if (err)
 		return err;
+	/* Its blk-mq disks have hardware queues that nothing would end I/O of. */
+	if (READ_ONCE(ctrl->mq) && !pollnvme_has_irqs(ctrl)) {
+		dev_err(&ctrl->dev, "no queue pair with interrupts, which disks of kind mq need\n");
+		return -EOPNOTSUPP;
+	}
 	return pollnvme_events_enable(ctrl);
 }
 
