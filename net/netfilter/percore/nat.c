@@ -108,6 +108,21 @@ static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 	return percore_flow_steer(net, svc, skb, thoff, own, attach);
 }
 
+/* A packet's socket was found. Inlined: nearly every packet comes here. */
+static __always_inline u16
+percore_nat_known(struct net *net, const struct percore_service *svc,
+		  struct sk_buff *skb, unsigned int thoff, u16 own, u16 lane,
+		  struct sock *sk)
+{
+	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
+				       : PERCORE_STAT_MIGRATED);
+	if (percore_may_attach(svc, skb))
+		percore_attach(net, skb, thoff, sk);
+	else
+		sock_gen_put(sk);
+	return lane;
+}
+
 /* Would a new connection come to a lane that takes none, because one of the same
  * client is in TIME_WAIT there?
  */
@@ -123,36 +138,20 @@ static bool percore_nat_is_left(struct net *net,
 	       !percore_flow_takes(net, svc, skb, thoff, lane);
 }
 
-/* It goes to a lane as any other does. The old one must go: on its lane's CPU it
- * would be found first.
+/* A packet's socket was found, and may be in TIME_WAIT. If it is that of a former
+ * connection, on a lane that takes none, the new one goes to a lane as any other
+ * does. The old one must go: on its lane's CPU it would be found first.
  */
-static u16 percore_nat_anew(struct net *net, const struct percore_service *svc,
-			    struct sk_buff *skb, unsigned int thoff, u16 own,
-			    struct inet_timewait_sock *tw)
+static noinline u16 percore_nat_rests(struct net *net,
+				      const struct percore_service *svc,
+				      struct sk_buff *skb, unsigned int thoff,
+				      u16 own, u16 lane, struct sock *sk)
 {
-	u16 lane;
-
+	if (!percore_nat_is_left(net, svc, skb, thoff, lane, sk))
+		return percore_nat_known(net, svc, skb, thoff, own, lane, sk);
 	percore_count(svc, PERCORE_STAT_NEW);
 	lane = percore_flow_steer(net, svc, skb, thoff, own, true);
-	percore_make_room(tw, skb->sk);
-	return lane;
-}
-
-/* A packet's socket was found. */
-static u16 percore_nat_known(struct net *net, const struct percore_service *svc,
-			     struct sk_buff *skb, unsigned int thoff, u16 own,
-			     u16 lane, struct sock *sk)
-{
-	if (unlikely(sk->sk_state == TCP_TIME_WAIT) &&
-	    percore_nat_is_left(net, svc, skb, thoff, lane, sk))
-		return percore_nat_anew(net, svc, skb, thoff, own,
-					inet_twsk(sk));
-	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
-				       : PERCORE_STAT_MIGRATED);
-	if (percore_may_attach(svc, skb))
-		percore_attach(net, skb, thoff, sk);
-	else
-		sock_gen_put(sk);
+	percore_make_room(inet_twsk(sk), skb->sk);
 	return lane;
 }
 
@@ -183,7 +182,7 @@ static noinline u16 percore_nat_elsewhere(struct net *net,
 	if (!sk)
 		return percore_nat_new(net, svc, skb, thoff, own,
 				       percore_may_attach(svc, skb), thorough);
-	return percore_nat_known(net, svc, skb, thoff, own, lane, sk);
+	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
 }
 
 /* The lane of a packet; its socket or listener is attached. */
@@ -194,9 +193,11 @@ static u16 percore_nat_lane(struct net *net, const struct percore_service *svc,
 	struct sock *sk;
 
 	sk = percore_nat_own(net, svc, skb, thoff, svc->lane[own].port);
-	if (likely(sk))
-		return percore_nat_known(net, svc, skb, thoff, own, own, sk);
-	return percore_nat_elsewhere(net, svc, skb, thoff, own);
+	if (unlikely(!sk))
+		return percore_nat_elsewhere(net, svc, skb, thoff, own);
+	if (unlikely(sk->sk_state == TCP_TIME_WAIT))
+		return percore_nat_rests(net, svc, skb, thoff, own, own, sk);
+	return percore_nat_known(net, svc, skb, thoff, own, own, sk);
 }
 
 /**
@@ -271,37 +272,35 @@ static bool percore_is_formers(const struct sk_buff *skb,
 	return sk;
 }
 
-/* A packet leaves that is not rewritten: must it be untracked all the same? */
-static bool percore_is_untracked(const struct sk_buff *skb,
-				 const struct percore_slot *from,
-				 const struct percore_slot *to,
-				 unsigned int thoff)
+/* A packet leaves that is not rewritten: must it be untracked all the same? Not
+ * inlined, for the sake of those that are.
+ */
+static noinline unsigned int percore_nat_pass(struct sk_buff *skb,
+					      const struct percore_slot *from,
+					      const struct percore_slot *to,
+					      unsigned int thoff)
 {
 	/* A VRF runs this hook again, and takes away what the first time left. */
 	if (from && from->svc->method == PERCORE_METHOD_NAT &&
 	    !from->svc->former && netif_is_l3_slave(skb_dst(skb)->dev))
-		return true;
+		percore_untrack(skb);
 	/* A client on this host: its answers will be untracked, so its own
 	 * packets must be.
 	 */
-	return to && to->svc->method == PERCORE_METHOD_NAT &&
-	       percore_stays_here(skb) &&
-	       !percore_is_formers(skb, to->svc, thoff);
+	else if (to && to->svc->method == PERCORE_METHOD_NAT &&
+		 percore_stays_here(skb) &&
+		 !percore_is_formers(skb, to->svc, thoff))
+		percore_untrack(skb);
+	return NF_ACCEPT;
 }
 
-/* A packet leaves whose source may be @from and whose destination @to. */
+/* A packet leaves whose source is @from. */
 static unsigned int percore_nat_out(struct sk_buff *skb,
 				    const struct percore_slot *from,
-				    const struct percore_slot *to,
 				    unsigned int thoff, unsigned int len)
 {
 	struct percore_ports *ports;
 
-	if (!percore_is_nat(from)) {
-		if (percore_is_untracked(skb, from, to, thoff))
-			percore_untrack(skb);
-		return NF_ACCEPT;
-	}
 	if (!percore_make_writable(skb, thoff + len)) {
 		percore_count(from->svc, PERCORE_STAT_DROPPED_NOMEM);
 		return NF_DROP;
@@ -331,9 +330,9 @@ unsigned int percore_nat_out4(struct sk_buff *skb,
 			      const struct percore_table *table,
 			      unsigned int len)
 {
-	const struct percore_slot *from, *to = NULL;
 	unsigned int thoff = ip_hdrlen(skb);
 	const struct percore_ports *ports;
+	const struct percore_slot *from;
 
 	if (ip_hdr(skb)->frag_off & htons(IP_OFFSET))
 		return NF_ACCEPT;
@@ -341,9 +340,11 @@ unsigned int percore_nat_out4(struct sk_buff *skb,
 		return NF_ACCEPT;
 	ports = percore_ports_of(skb, thoff);
 	from = percore_table_find(table, ip_hdr(skb)->saddr, ports->source);
-	if (!percore_is_nat(from))
-		to = percore_table_find(table, ip_hdr(skb)->daddr, ports->dest);
-	return percore_nat_out(skb, from, to, thoff, len);
+	if (percore_is_nat(from))
+		return percore_nat_out(skb, from, thoff, len);
+	return percore_nat_pass(skb, from,
+				percore_table_find(table, ip_hdr(skb)->daddr,
+						   ports->dest), thoff);
 }
 
 /**
@@ -360,15 +361,17 @@ unsigned int percore_nat_out6(struct sk_buff *skb,
 			      const struct percore_table *table,
 			      unsigned int thoff, unsigned int len)
 {
-	const struct percore_slot *from, *to = NULL;
 	const struct percore_ports *ports;
+	const struct percore_slot *from;
 
 	if (!pskb_may_pull(skb, thoff + len))
 		return NF_ACCEPT;
 	ports = percore_ports_of(skb, thoff);
 	from = percore_table_find6(table, &ipv6_hdr(skb)->saddr, ports->source);
-	if (!percore_is_nat(from))
-		to = percore_table_find6(table, &ipv6_hdr(skb)->daddr,
-					 ports->dest);
-	return percore_nat_out(skb, from, to, thoff, len);
+	if (percore_is_nat(from))
+		return percore_nat_out(skb, from, thoff, len);
+	return percore_nat_pass(skb, from,
+				percore_table_find6(table,
+						    &ipv6_hdr(skb)->daddr,
+						    ports->dest), thoff);
 }
