@@ -140,19 +140,22 @@ static bool percore_nat_is_left(struct net *net,
 
 /* A packet's socket was found, and may be in TIME_WAIT. If it is that of a former
  * connection, on a lane that takes none, the new one goes to a lane as any other
- * does. The old one must go: on its lane's CPU it would be found first.
+ * does. The old one must go: on its lane's CPU it would be found first. Where nobody
+ * listens it stays, and answers.
  */
 static noinline u16 percore_nat_rests(struct net *net,
 				      const struct percore_service *svc,
 				      struct sk_buff *skb, unsigned int thoff,
 				      u16 own, u16 lane, struct sock *sk)
 {
+	u16 other;
+
 	if (!percore_nat_is_left(net, svc, skb, thoff, lane, sk))
 		return percore_nat_known(net, svc, skb, thoff, own, lane, sk);
 	percore_count(svc, PERCORE_STAT_NEW);
-	lane = percore_flow_steer(net, svc, skb, thoff, own, true);
+	other = percore_flow_steer(net, svc, skb, thoff, own, true);
 	percore_make_room(inet_twsk(sk), skb->sk);
-	return lane;
+	return skb->sk ? other : lane;
 }
 
 /* The lane of a packet without a socket on this CPU's; its socket or listener
