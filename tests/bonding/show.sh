@@ -92,8 +92,8 @@ by_mode()
 	echo cpu-bound > /sys/class/net/bt1/bonding/xmit_hash_policy
 	text=$(corelane bond show bt1 | head -n 1)
 	ip link del bt1
-	[[ $text == "bt1: mode active-backup, transmit policy cpu-bound (cpu-bound is not in use)" ]] ||
-		{ echo "# $text"; return 1; }
+	echo "# $text"
+	[[ $text == "bt1: mode active-backup, "*"policy cpu-bound (cpu-bound is not in use)" ]]
 }
 
 # More bonds than bonding_masters, a page, can name
