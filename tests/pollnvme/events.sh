@@ -242,6 +242,30 @@ flaps()
 	are_there 1 2 3
 }
 
+# While users send commands by the controller's node and by a disk's: each has an
+# answer, and nobody's memory is written beyond its length.
+flap_while_asked()
+{
+	local node status=0
+
+	mkfifo /tmp/events-ask
+	for node in "$ctrl" "${ctrl}n2"; do
+		python3 "$(dirname "$0")/nvme_ioctl.py" ask "/dev/$node" 2 \
+			< /tmp/events-ask > "/tmp/events-asked-$node" &
+	done
+	exec 8> /tmp/events-ask
+	flaps && flaps || status=1
+	exec 8>&-
+	wait
+	for node in "$ctrl" "${ctrl}n2"; do
+		ktap_print_msg "$node: $(cat "/tmp/events-asked-$node")"
+		[[ $(cat "/tmp/events-asked-$node") =~ (^|, )0x0\ [0-9]+ ]] || status=1
+		! grep -q overrun "/tmp/events-asked-$node" || status=1
+	done
+	rm /tmp/events-ask
+	return $status
+}
+
 # Scans, resets and a namespace that flaps, all at once: the others stay.
 stays()
 {
@@ -321,7 +345,7 @@ without_messages()
 }
 
 ktap_print_header
-ktap_set_plan 19
+ktap_set_plan 20
 dmesg_mark
 pn_load
 mapfile -t controllers < <(pn_pci)
@@ -332,6 +356,7 @@ check "ram: one goes and comes, the others work on" goes_and_comes
 check "ram: one goes and comes while a disk of its is open" not_to_another
 check "ram: one goes under load" goes_under_load
 check "ram: they flap" flaps
+check "ram: they flap, and users send commands" flap_while_asked
 check "ram: scans and resets at once, one flaps, the others stay" stays
 check "ram: a scan by ioctl" by_ioctl
 check "ram: what is dirty is not written to another namespace" dirty_is_not_anothers 1

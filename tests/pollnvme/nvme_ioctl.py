@@ -11,10 +11,15 @@ NVMe commands that nvme-cli would not send, and a file kept open.
         open NODE, say "open", wait for a line on stdin, send Identify
   nvme_ioctl.py keep NODE NSID
         open NODE, say "open", for each line on stdin read a block
+  nvme_ioctl.py ask NODE NSID
+        again and again until stdin ends open NODE, read a block and send Identify;
+        then say how often which answer came
 """
 import array
+import collections
 import errno
 import fcntl
+import select
 import struct
 import sys
 
@@ -53,7 +58,24 @@ def attempt(file, line):
     return told == want
 
 
+def ask(path, nsid):
+    """Asks a node that may go and come; returns how often which answer came."""
+    told = collections.Counter()
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                told[send(file, IO, opcode=2, nsid=nsid, data_len=512)] += 1
+                told[send(file, ADMIN, opcode=6, nsid=nsid, data_len=4096)] += 1
+        except OSError as error:
+            told["no " + errno.errorcode[error.errno]] += 1
+    return told
+
+
 def main():
+    if sys.argv[1] == "ask":
+        told = ask(sys.argv[2], int(sys.argv[3]))
+        print(", ".join("%s %d" % pair for pair in sorted(told.items())))
+        return 0
     file = open(sys.argv[2], "rb", buffering=0)
     if sys.argv[1] == "hold":
         print("open", flush=True)
