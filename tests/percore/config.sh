@@ -111,6 +111,27 @@ stays()
 		becomes "1 8580, 0 8596" --cpus 1,0
 }
 
+# Set beside drain: each is done whole. A CPU that stays is drained if that was said
+# last, whoever was first, and what is undrained in the end is.
+beside()
+{
+	local turn status=0
+
+	becomes "0 9000, 1 9016, 2 9032" --cpus 0-2 --ports 9000 || return 1
+	for ((turn = 0; turn < 30; turn++)); do
+		pc_srv corelane nat drain "$vip:81" --cpus 1 &&
+			pc_srv corelane nat undrain "$vip:81" --cpus 1 || exit 1
+	done &
+	for ((turn = 0; turn < 15; turn++)); do
+		pc_srv corelane nat set "$vip:81" --cpus 0-1 &&
+			pc_srv corelane nat set "$vip:81" --cpus 0-2 || status=1
+	done
+	wait $! && [[ $status == 0 ]] && becomes "0 9000, 1 9016, 2 9032" --cpus 0-2 &&
+		pc_srv corelane nat drain "$vip:81" --cpus 1 &&
+		becomes "0 9000, 1 9016 drain" --cpus 0-1 &&
+		pc_srv corelane nat undrain "$vip:81" --cpus 1
+}
+
 # Where nothing tells which port is next, set asks.
 asks()
 {
@@ -161,7 +182,7 @@ user_namespace()
 pc_setup
 need_cmd percore_nl setpriv unshare
 ktap_print_header
-ktap_set_plan 34
+ktap_set_plan 35
 dmesg_mark
 check "a good service is accepted" pc_add
 check "and shown as it was given" shown
@@ -176,6 +197,7 @@ add "an IPv4 address as an IPv6 VIP" "no host's address" "[::ffff:10.9.0.1]:80" 
 check "a service over IPv6 beside it" ipv6
 check "a new service is told as it is" told
 check "what set is not told stays" stays
+check "set and drain at the same time" beside
 check "where it cannot tell, it asks" asks
 pc_srv corelane nat del "$vip:81"
 add "a mark without spill, before the kernel is asked" "mark 50: only with --balance spill" \
