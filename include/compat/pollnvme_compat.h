@@ -129,6 +129,19 @@ static inline int pollnvme_update_limits(struct request_queue *q,
 
 #else
 
+#ifndef HAVE_LIMITS_COMMIT_FROZEN
+static inline int queue_limits_commit_update_frozen(struct request_queue *q,
+						    struct queue_limits *lim)
+{
+	int err;
+
+	blk_mq_freeze_queue(q);
+	err = queue_limits_commit_update(q, lim);
+	blk_mq_unfreeze_queue(q);
+	return err;
+}
+#endif
+
 static inline int pollnvme_update_limits(struct request_queue *q,
 					 const struct queue_limits *lim)
 {

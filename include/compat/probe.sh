@@ -71,6 +71,8 @@ probes() {
 	probe HAVE_BLK_FEAT_SYNCHRONOUS linux/blkdev.h '^#define BLK_FEAT_SYNCHRONOUS'
 	# 6.12: block: another task may unfreeze what one has frozen, and says so
 	probe HAVE_BLK_FREEZE_NON_OWNER linux/blk-mq.h '^void blk_freeze_queue_start_non_owner\('
+	# 6.14: block: limits of a queue in use
+	probe HAVE_LIMITS_COMMIT_FROZEN linux/blkdev.h '^int queue_limits_commit_update_frozen\('
 	# 6.5: block: modes of opening have a type of their own
 	probe HAVE_BLK_MODE_T linux/blkdev.h '^#define BLK_OPEN_READ[[:space:]]'
 	# 6.13: timers: the function is given at setup

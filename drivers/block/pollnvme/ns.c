@@ -93,8 +93,10 @@ static void pollnvme_parse_ids(struct pollnvme_ns *ns,
 
 static int pollnvme_refuse(struct pollnvme_ns *ns, const char *why)
 {
-	dev_warn(&ns->ctrl->dev, "namespace %u not attached: %s\n", ns->nsid,
-		 why);
+	/* Scans that come once a second say it once. */
+	if (!ns->ctrl->said_unsure)
+		dev_warn(&ns->ctrl->dev, "namespace %u not attached: %s\n",
+			 ns->nsid, why);
 	return -EOPNOTSUPP;
 }
 
@@ -270,7 +272,7 @@ void pollnvme_ns_attach(struct pollnvme_ctrl *ctrl, u32 nsid)
 free:
 	if (err == -EAGAIN)
 		pollnvme_scan_again(ctrl, nsid, err);
-	else if (err != -ENODEV && err != -EOPNOTSUPP)
+	else if (err != -ENODEV && err != -EOPNOTSUPP && !ctrl->said_unsure)
 		dev_err(&ctrl->dev, "namespace %u not attached (%d)\n", nsid,
 			err);
 	pollnvme_ns_free(ns);
@@ -346,6 +348,14 @@ free:
 	return same;
 }
 
+/* From here on no user's command is sent. */
+static void pollnvme_ns_close(struct pollnvme_ns *ns)
+{
+	down_write(&ns->user_lock);
+	ns->gone = true;
+	up_write(&ns->user_lock);
+}
+
 /**
  * pollnvme_ns_remove() - detach a disk
  * @ns: attached namespace; @scan_lock is held
@@ -358,10 +368,7 @@ void pollnvme_ns_remove(struct pollnvme_ns *ns)
 {
 	struct pollnvme_ctrl *ctrl = ns->ctrl;
 
-	/* From here on no user's command is sent. */
-	down_write(&ns->user_lock);
-	ns->gone = true;
-	up_write(&ns->user_lock);
+	pollnvme_ns_close(ns);
 	pollnvme_debugfs_remove(ns);
 	del_gendisk(ns->disk);
 	/* It waited for submit_bio, not for what that left behind. */
@@ -396,6 +403,8 @@ static void pollnvme_disk_dead(struct gendisk *disk)
 void pollnvme_ns_lose(struct pollnvme_ns *ns)
 {
 	WRITE_ONCE(ns->lost, true);
+	/* A file system may take long to hear of the death. */
+	pollnvme_ns_close(ns);
 	/* del_gendisk() would write back first, to a disk that is not dead. */
 	pollnvme_disk_dead(ns->disk);
 	pollnvme_ns_remove(ns);
