@@ -24,7 +24,7 @@
 /* How often that is. It takes a look at each bucket of the table. */
 #define PERCORE_REAP_INTERVAL	(5 * HZ)
 
-/* For all netns, one after another: anybody may have many. */
+/* For all netns, a few at a time: anybody may have many. */
 static struct workqueue_struct *percore_reap_wq;
 
 /**
@@ -329,7 +329,7 @@ void percore_reap_stop(struct percore_net *pn)
  */
 int __init percore_change_init(void)
 {
-	percore_reap_wq = alloc_ordered_workqueue("percore_reap", 0);
+	percore_reap_wq = alloc_workqueue("percore_reap", WQ_UNBOUND, 4);
 	return percore_reap_wq ? 0 : -ENOMEM;
 }
 

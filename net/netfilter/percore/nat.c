@@ -262,6 +262,7 @@ static bool percore_is_formers(const struct sk_buff *skb,
 		.dif = dev->ifindex,
 	};
 	struct sock *sk;
+	bool lives;
 
 	if (!svc->former)
 		return false;
@@ -270,9 +271,12 @@ static bool percore_is_formers(const struct sk_buff *skb,
 	else
 		tuple.addr.ip = ip_hdr(skb)->saddr;
 	sk = percore_flow_at(dev_net(dev), svc, &tuple, svc->port);
-	if (sk)
-		sock_gen_put(sk);
-	return sk;
+	if (!sk)
+		return false;
+	/* Beside one in TIME_WAIT there may be a new one of the present method. */
+	lives = sk->sk_state != TCP_TIME_WAIT;
+	sock_gen_put(sk);
+	return lives;
 }
 
 /* A packet leaves that is not rewritten: must it be untracked all the same? Not
