@@ -111,13 +111,18 @@ static void bond_cpu_bound_destroy(struct bond_cpu_bound_slave *state)
 }
 
 /* May there be devices below one? A bond may get its slaves later. A tunnel names no
- * device, but tells in which netns, or between which addresses, it sends.
+ * device, but tells in which netns, or between which addresses, it sends. So does one
+ * of a pair, such as veth, but its packets are received by the other.
  */
 static bool bond_cpu_bound_is_stacked(const struct net_device *dev)
 {
-	return dev->flags & IFF_MASTER || !list_empty(&dev->adj_list.lower) ||
-	       (dev->rtnl_link_ops && dev->rtnl_link_ops->get_link_net) ||
-	       dev->netdev_ops->ndo_fill_metadata_dst;
+	const struct net_device_ops *ops = dev->netdev_ops;
+
+	if (dev->flags & IFF_MASTER || !list_empty(&dev->adj_list.lower))
+		return true;
+	return ops->ndo_fill_metadata_dst ||
+	       (!ops->ndo_get_peer_dev && dev->rtnl_link_ops &&
+		dev->rtnl_link_ops->get_link_net);
 }
 
 static struct bond_cpu_bound_slave *
