@@ -154,7 +154,7 @@ fresh_results()
 # shellcheck disable=SC2034  # partial is the bench's
 claim_partial()
 {
-	mkdir -p -- "${out%/*}"
+	mkdir -p -- "${out%/*}/"
 	mkdir -- "$out.partial" || die "cannot have $out.partial" "name another folder with --out"
 	partial=$out.partial
 }

@@ -31,7 +31,11 @@ case ${1:-} in
 '') ;;
 *) usage_error "unknown option $1" ;;
 esac
+if [[ $update == no ]] && emulator_complete; then
+	exit 0
+fi
 cache_lock
+# Another run may just have done it.
 if [[ $update == no ]] && emulator_complete; then
 	exit 0
 fi
