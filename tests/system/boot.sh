@@ -32,7 +32,7 @@ boots() # COUNT: run.sh fails after COUNT tries
 }
 
 ktap_print_header
-ktap_set_plan 10
+ktap_set_plan 12
 qemu "echo try >> '$TMP/tries'" 'exec sleep 60'
 check 'a guest that hangs without a word is begun three times' boots 3
 check 'and it is said' grep -q 'the guest did not come up (try 3 of 3)' "$TMP/said"
@@ -47,6 +47,18 @@ qemu 'args=$*; dir=${args#*path=}; dir=${dir%%,*}' 'echo sample >> "$dir/samples
 check 'a guest that died is none that ended well in the try before' boots 2
 check 'its samples are its own' test "$(wc -l < "$TMP/results/samples.jsonl")" = 1
 check 'which tests have been run is known still' test -s "$TMP/results/tests"
+# died EFLAGS: a QEMU whose guest dies of something with these flags
+died()
+{
+	# shellcheck disable=SC2016  # for that QEMU
+	qemu 'args=$*; dir=${args#*path=}; dir=${dir%%,*}' "echo try >> '$TMP/tries'" \
+		"printf '%s\\n' 'LAB up' '[  302.401525] RSP: 0018:ff550c1980f577f0 EFLAGS: $1' > \"\$dir/console.log\""
+}
+
+died 59a3f242
+check 'a guest that dies of flags that no processor has is begun three times' boots 3
+died 00210246
+check 'one that dies of anything else is a result' boots 1
 
 # A script of another folder is in the guest's file system, by its path.
 # shellcheck disable=SC2016  # for that QEMU

@@ -248,6 +248,14 @@ emulator_lost_patch()
 		grep -q 'Oops: int3:\|^\[[^]]*\] int3: ' "$console"
 }
 
+# emulator_lost_flags: a processor's flags have 22 bits. Where an oops tells of more,
+# what QEMU took for them was something else, and the guest died of that.
+emulator_lost_flags()
+{
+	[[ ! -s $results/status ]] &&
+		grep -qE '^\[[^]]*\] RSP: .* EFLAGS: (00[4-9a-f]|0[1-9a-f]|[1-9a-f])[0-9a-f]*' "$console"
+}
+
 # Why another try is due, or nothing.  A guest under emulation may die or hang
 # while it boots, and QEMU itself may fail; neither says anything of what was
 # to run.  Once the script runs, a guest that dies of anything else is a result.
@@ -261,6 +269,8 @@ retry_reason()
 			echo 'the guest did not come up'
 		elif [[ $up == yes ]] && emulator_lost_patch; then
 			echo "QEMU $QEMU_VERSION ran code that the guest's kernel had changed (int3)"
+		elif [[ $up == yes ]] && emulator_lost_flags; then
+			echo "QEMU $QEMU_VERSION lost the processor's flags"
 		fi ;;
 	esac
 }
