@@ -4,8 +4,8 @@
 # patches.sh [LINE...]: is the committed series of each kernel line what the
 # sources make today, does it apply to that line's pristine source with git am,
 # does checkpatch find nothing in it, and do the three directories compile
-# there, in-tree, as modules, with Debian's configuration and no warning? By
-# default for the lines of the lab and for the newest.
+# there, in-tree, as modules, with Debian's configuration and no warning, and (but
+# for pollnvme) for 32 bits? By default for the lines of the lab and for the newest.
 #
 # Runs on the host. The tree is made of symbolic links to the unpacked source,
 # with the patched files in their places, so nothing large is copied and the
@@ -24,7 +24,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 n=0 failed=0
 # of each line
-TESTS=4
+TESTS=5
 
 # result STATUS NAME [LOG]
 result()
@@ -113,38 +113,61 @@ config_of()
 	fi
 }
 
-# configure TREE CONFIG: Debian's, with our three as modules. No keys, no BTF
-# and no plugins: none of it bears on our objects.
+# configure TREE "SYMBOL..." [ARCH=...]: what .config says, with these of ours as
+# modules. No keys, no BTF and no plugins: none of it bears on our objects.
 configure()
 {
 	local symbol
 
-	cp --remove-destination "$2" "$1/.config" &&
-		bash "$1/scripts/config" --file "$1/.config" -m BONDING -m PERCORE -m BLK_DEV_POLLNVME \
+	bash "$1/scripts/config" --file "$1/.config" -m BONDING -m PERCORE -m BLK_DEV_POLLNVME \
 			--set-str SYSTEM_TRUSTED_KEYS '' --set-str MODULE_SIG_KEY '' -d MODULE_SIG \
 			-d DEBUG_INFO_BTF -d GCC_PLUGINS -d RUST &&
-		make -s -C "$1" olddefconfig || return 1
-	for symbol in BONDING PERCORE BLK_DEV_POLLNVME; do
+		make -s -C "$1" "${@:3}" olddefconfig || return 1
+	for symbol in $2; do
 		grep -qx "CONFIG_$symbol=m" "$1/.config" || { echo "no CONFIG_$symbol=m"; return 1; }
 	done
 }
 
-# compile LINE SOURCE
-compile()
+# plant LINE SOURCE TREE: the patched tree
+plant()
 {
-	local tree=$work/$1/tree warnings=$work/$1/warnings config
+	cp -rs "$2" "$3" && rm -rf "$work/$1/repo/.git" "$3/.config" &&
+		cp -r --remove-destination "$work/$1/repo/." "$3/"
+}
 
-	config=$(config_of "$1") && cp -rs "$2" "$tree" &&
-		rm -rf "$work/$1/repo/.git" &&
-		cp -r --remove-destination "$work/$1/repo/." "$tree/" &&
-		configure "$tree" "$config" &&
-		make -s -C "$tree" "-j$(nproc)" modules_prepare || return 1
-	if ! make -s -C "$tree" "-j$(nproc)" W=1 "${directories[@]}" 2> "$warnings"; then
+# build TREE [ARCH=...]
+build()
+{
+	local warnings=$1.warnings
+
+	make -s -C "$1" "${@:2}" "-j$(nproc)" modules_prepare || return 1
+	if ! make -s -C "$1" "${@:2}" "-j$(nproc)" W=1 "${directories[@]}" 2> "$warnings"; then
 		cat "$warnings"
 		return 1
 	fi
 	# the kernel's own build programs have a few of theirs
 	! grep -E '(drivers/net/bonding|net/netfilter/percore|drivers/block/pollnvme|include/.*)/.*(warning|error):' "$warnings"
+}
+
+# compile LINE SOURCE: with Debian's configuration
+compile()
+{
+	local tree=$work/$1/tree config
+
+	config=$(config_of "$1") && plant "$1" "$2" "$tree" && cp "$config" "$tree/.config" &&
+		configure "$tree" 'BONDING PERCORE BLK_DEV_POLLNVME' && build "$tree"
+}
+
+# narrow LINE SOURCE: where a word has 32 bits, and a physical address more. The
+# kernel has no function for the compiler's 64-bit divisions. pollnvme wants 64.
+narrow()
+{
+	local tree=$work/$1/tree32
+
+	plant "$1" "$2" "$tree" && make -s -C "$tree" ARCH=i386 i386_defconfig || return 1
+	bash "$tree/scripts/config" --file "$tree/.config" -e HIGHMEM64G -e X86_PAE
+	configure "$tree" 'BONDING PERCORE' ARCH=i386 && build "$tree" ARCH=i386 || return 1
+	! nm -A "$tree"/{drivers/net/bonding,net/netfilter/percore}/*.o | grep -E ' U __u?(div|mod)di3$'
 }
 
 for tool in git patch unifdef bc flex bison; do
@@ -158,10 +181,11 @@ test_line()
 		[compare]='the committed series is what the sources make'
 		[apply]='git am takes it'
 		[style]='checkpatch --strict finds nothing'
-		[compile]='the three directories compile as modules without a warning')
+		[compile]='the three directories compile as modules without a warning'
+		[narrow]='for 32 bits, too, but for pollnvme')
 
 	mkdir -p "$work/$1"
-	for step in compare apply style compile; do
+	for step in compare apply style compile narrow; do
 		status=0
 		"$step" "$1" "$2" > "$log" 2>&1 || status=$?
 		result "$status" "$1: ${names[$step]}" "$log"
