@@ -168,6 +168,10 @@ static inline int pollnvme_update_limits(struct request_queue *q,
 #define blk_mode_t	fmode_t
 #endif
 
+#ifndef HAVE_NVME_STATUS_DNR
+#define NVME_STATUS_DNR		NVME_SC_DNR
+#endif
+
 /* What has types that differ between kernels is declared here. */
 struct pollnvme_ns;
 

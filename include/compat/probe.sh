@@ -75,6 +75,8 @@ probes() {
 	probe HAVE_LIMITS_COMMIT_FROZEN linux/blkdev.h '^int queue_limits_commit_update_frozen\('
 	# 6.5: block: modes of opening have a type of their own
 	probe HAVE_BLK_MODE_T linux/blkdev.h '^#define BLK_OPEN_READ[[:space:]]'
+	# 6.11: nvme: bits of a status that are no code have names of their own
+	probe HAVE_NVME_STATUS_DNR linux/nvme.h '^[[:space:]]*NVME_STATUS_DNR[[:space:]]*='
 	# 6.13: timers: the function is given at setup
 	probe HAVE_HRTIMER_SETUP linux/hrtimer.h '^(extern )?void hrtimer_setup\('
 }

@@ -3,6 +3,7 @@
  * One NVMe command: from a request, its data's addresses, its status.
  */
 #include "command.h"
+#include "pollnvme_compat.h"
 
 /**
  * pollnvme_cmd_flush() - make a Flush

@@ -5,6 +5,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include "ram.h"
+#include "pollnvme_compat.h"
 
 static void pollnvme_ram_pad(char *to, size_t size, const char *from)
 {

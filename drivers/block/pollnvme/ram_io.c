@@ -9,6 +9,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include "ram.h"
+#include "pollnvme_compat.h"
 
 /*
  * Whole pages by copy_page(): where the processor has no fast short copies,

@@ -6,6 +6,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include "ram.h"
+#include "pollnvme_compat.h"
 
 /* What no device has to say is zero, which NVMe reads as not reported. */
 static void pollnvme_ram_smart(struct nvme_smart_log *log)
