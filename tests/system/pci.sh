@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What of tests/pollnvme wants a guest of its own: a system that sleeps, whose
-# results wait in memory, and a port whose link is lost.
+# results wait in memory, a port whose link is lost, and a controller with few pairs.
 
 set -u
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -22,10 +22,11 @@ in_guest()
 }
 
 ktap_print_header
-ktap_set_plan $((2 * ${#LINES_UNDER_TEST[@]}))
+ktap_set_plan $((3 * ${#LINES_UNDER_TEST[@]}))
 for line in "${LINES_UNDER_TEST[@]}"; do
 	check "$line: sleep under load" in_guest "$line" sleep 'pci: sync: the system sleeps$' \
 		--nvme 256M,port --append corelane.results=late
 	check "$line: a link that is lost" in_guest "$line" pci_lost 'removes the controller$' --nvme 256M,lost
+	check "$line: fewer pairs than CPUs" in_guest "$line" few 'what is written comes back$' --nvme 256M,few
 done
 ktap_finished

@@ -78,8 +78,8 @@ add_cables()
 	done
 }
 
-# add_disks WORK SIZE[,port|,lost]...: NVMe controllers with files in WORK; a port
-# reports errors of what is behind it. QEMU's ports never say that a link faster
+# add_disks WORK SIZE[,port|,lost|,few]...: NVMe controllers with files in WORK; a
+# port reports errors of what is behind it. QEMU's ports never say that a link faster
 # than the slowest is up again after a reset. In simulated time disks hold zeroes
 # and take what is written for granted: a file answers in the host's time.
 add_disks()
@@ -89,7 +89,9 @@ add_disks()
 	shift
 	for size; do
 		bus=''
-		if [[ $size == *,* ]]; then
+		if [[ $size == *,few ]]; then
+			size=${size%,*} bus=,max_ioqpairs=4
+		elif [[ $size == *,* ]]; then
 			bus=pcie-root-port,id=disk$i,chassis=$((i + 1)),slot=$((i + 1))
 			[[ $size == *,lost ]] || bus+=,x-speed=2_5
 			devices+=(-device "$bus")

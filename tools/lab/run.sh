@@ -32,7 +32,8 @@ folder, with the console's log and the kernel's (console.log, dmesg.log).
   --nic e1000e|igb       which NIC (default e1000e)
   --nvme SIZE            an NVMe controller of SIZE (e.g. 256M); repeatable; as
                          SIZE,port behind a PCI Express port of its own, as
-                         SIZE,lost behind one whose link does not survive a reset;
+                         SIZE,lost behind one whose link does not survive a reset,
+                         as SIZE,few with 4 queue pairs, but messages for 64;
                          sim: it reads zeroes, as a file would answer in wall time
   --results DIR          where results go (default results/lab)
   --timeout SECONDS      give up after this long (default 600)
@@ -59,8 +60,8 @@ while [[ $# -gt 0 ]]; do
 		[[ $# -ge 2 ]] || usage_error "$1 wants a value"
 		option=${1#--}
 		declare "${option//-/_}=$2"; shift 2 ;;
-	--nvme) [[ ${2-} =~ ^[0-9]+[KMGT]?(,(port|lost))?$ ]] ||
-			usage_error "--nvme wants a size as 256M, SIZE,port or SIZE,lost"
+	--nvme) [[ ${2-} =~ ^[0-9]+[KMGT]?(,(port|lost|few))?$ ]] ||
+			usage_error "--nvme wants a size as 256M, SIZE,port, SIZE,lost or SIZE,few"
 		nvme+=("$2"); shift 2 ;;
 	--one-thread)
 		# shellcheck disable=SC2034  # machine.sh's

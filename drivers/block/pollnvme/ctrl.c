@@ -223,6 +223,11 @@ static int pollnvme_alloc_qps(struct pollnvme_ctrl *ctrl, unsigned int count)
 	unsigned int cpu, n = 0;
 	int err;
 
+	/* Each CPU is one vector's, but only if all the vectors are used. */
+	if (irqs && irqs < ctrl->max_irqs && ctrl->transport->set_irqs) {
+		ctrl->max_irqs = ctrl->transport->set_irqs(ctrl, irqs);
+		irqs = min(irqs, ctrl->max_irqs);
+	}
 	ctrl->nr_polled = min(count - irqs, num_possible_cpus());
 	ctrl->qps = kcalloc(count, sizeof(*ctrl->qps), GFP_KERNEL);
 	if (!ctrl->qps)

@@ -122,6 +122,40 @@ static void pollnvme_pci_release(struct pollnvme_ctrl *ctrl)
 	kfree(to_pci(ctrl));
 }
 
+/*
+ * Vectors beside the admin pair's, which nobody asks for, so that it stays masked:
+ * that pair's interrupt cannot be switched off in the queue. With fewer than two
+ * messages, or the pin alone, there is no such way to be rid of it: all is polled
+ * then, and the pin is masked at both ends.
+ *
+ * The kernel shares the CPUs out among the vectors. A vector whose CPUs are all
+ * offline interrupts nobody, so a CPU had better be in the mask of the one it uses:
+ * there must be no more of them than pairs.
+ */
+static unsigned int pollnvme_pci_vectors(struct pollnvme_pci *p,
+					 unsigned int irqs)
+{
+	struct irq_affinity affinity = { .pre_vectors = 1 };
+	int n;
+
+	pci_intx(p->pdev, 0);
+	n = pci_alloc_irq_vectors_affinity(p->pdev, 2, irqs + 1,
+					   PCI_IRQ_MSIX | PCI_IRQ_MSI |
+					   PCI_IRQ_AFFINITY, &affinity);
+	if (n >= 2)
+		return n - 1;
+	dev_info(&p->pdev->dev, "no interrupt messages to spare: completion by polling only\n");
+	writel(~0u, p->bar + NVME_REG_INTMS);
+	return 0;
+}
+
+static unsigned int pollnvme_pci_set_irqs(struct pollnvme_ctrl *ctrl,
+					  unsigned int irqs)
+{
+	pci_free_irq_vectors(to_pci(ctrl)->pdev);
+	return pollnvme_pci_vectors(to_pci(ctrl), irqs);
+}
+
 static const struct pollnvme_transport pollnvme_pci_transport = {
 	.name		= "pci",
 	.read32		= pollnvme_pci_read32,
@@ -134,34 +168,12 @@ static const struct pollnvme_transport pollnvme_pci_transport = {
 	.ring_sq	= pollnvme_pci_ring_sq,
 	.ring_cq	= pollnvme_pci_ring_cq,
 	.halt		= pollnvme_pci_halt,
+	.set_irqs	= pollnvme_pci_set_irqs,
 	.get_irq	= pollnvme_pci_get_irq,
 	.put_irq	= pollnvme_pci_put_irq,
 	.irq_mask	= pollnvme_pci_irq_mask,
 	.release	= pollnvme_pci_release,
 };
-
-/*
- * A vector per CPU beside the admin pair's, which nobody asks for, so that it
- * stays masked: that pair's interrupt cannot be switched off in the queue. With
- * fewer than two messages, or the pin alone, there is no such way to be rid of
- * it: all is polled then, and the pin is masked at both ends.
- */
-static void pollnvme_pci_vectors(struct pollnvme_pci *p)
-{
-	struct irq_affinity affinity = { .pre_vectors = 1 };
-	int n;
-
-	pci_intx(p->pdev, 0);
-	n = pci_alloc_irq_vectors_affinity(p->pdev, 2, num_possible_cpus() + 1,
-					   PCI_IRQ_MSIX | PCI_IRQ_MSI |
-					   PCI_IRQ_AFFINITY, &affinity);
-	if (n >= 2) {
-		p->ctrl.max_irqs = n - 1;
-		return;
-	}
-	dev_info(&p->pdev->dev, "no interrupt messages to spare: completion by polling only\n");
-	writel(~0u, p->bar + NVME_REG_INTMS);
-}
 
 static int pollnvme_pci_enable(struct pollnvme_pci *p)
 {
@@ -199,7 +211,7 @@ static int pollnvme_pci_enable(struct pollnvme_pci *p)
 	dma_set_min_align_mask(&pdev->dev, POLLNVME_PAGE_MASK);
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	pci_set_master(pdev);
-	pollnvme_pci_vectors(p);
+	p->ctrl.max_irqs = pollnvme_pci_vectors(p, num_possible_cpus());
 	return 0;
 
 unmap:

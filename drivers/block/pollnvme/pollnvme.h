@@ -210,6 +210,8 @@ struct pollnvme_qp {
  * @ring_cq: write the completion doorbell
  * @drive: let a software controller work on a pair; NULL where hardware does
  * @halt: stop all access to memory by a controller that does not obey
+ * @set_irqs: have vectors for so many I/O pairs, none of which has asked for its own
+ *	yet, and return how many; NULL where they are not shared out among CPUs
  * @get_irq: have completions of a pair call pollnvme_qp_irq(); NULL where the
  *	controller needs nothing for it
  * @put_irq: undo it, and wait for a call under way
@@ -230,6 +232,7 @@ struct pollnvme_transport {
 	void (*ring_cq)(struct pollnvme_qp *qp, u16 head);
 	void (*drive)(struct pollnvme_qp *qp);
 	void (*halt)(struct pollnvme_ctrl *ctrl);
+	unsigned int (*set_irqs)(struct pollnvme_ctrl *ctrl, unsigned int irqs);
 	int (*get_irq)(struct pollnvme_qp *qp);
 	void (*put_irq)(struct pollnvme_qp *qp);
 	const struct cpumask *(*irq_mask)(struct pollnvme_ctrl *ctrl,
