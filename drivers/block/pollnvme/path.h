@@ -175,7 +175,13 @@ pollnvme_qp_reap_inline(struct pollnvme_qp *qp)
 	struct nvme_completion cqe;
 	unsigned int found = 0;
 
-	if (!spin_trylock(&qp->lock))
+	/*
+	 * Where the holder can be preempted by us, it must inherit our priority:
+	 * else we might look for ever.
+	 */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		spin_lock(&qp->lock);
+	else if (!spin_trylock(&qp->lock))
 		return 0;
 	/* Bounded, lest a controller that plays with the phase keep us. */
 	while (found < qp->q.depth && pollnvme_queue_pop(&qp->q, &cqe)) {

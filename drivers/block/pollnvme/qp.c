@@ -281,7 +281,8 @@ int pollnvme_qp_submit(struct pollnvme_qp *qp, struct pollnvme_cmd *cmd)
  * pollnvme_qp_reap() - end what a polled pair's controller has completed
  * @qp: pair
  *
- * Return: completions taken; none where another task holds the lock.
+ * Return: completions taken; none where another task holds the lock, unless with
+ * PREEMPT_RT.
  */
 unsigned int pollnvme_qp_reap(struct pollnvme_qp *qp)
 {
