@@ -20,7 +20,8 @@
  */
 bool pollnvme_has_irqs(const struct pollnvme_ctrl *ctrl)
 {
-	return READ_ONCE(ctrl->nr_live) > ctrl->nr_polled;
+	/* Pairs with the release in pollnvme_create_qps(): who sees pairs sees @irq_map. */
+	return smp_load_acquire(&ctrl->nr_live) > ctrl->nr_polled;
 }
 
 static u32 *pollnvme_expected(struct pollnvme_ns *ns, unsigned int op, u32 bytes)

@@ -145,22 +145,22 @@ unlock:
 	return err;
 }
 
-static void pollnvme_map_cpus(struct pollnvme_ctrl *ctrl)
+/* Which of the first @live pairs a CPU submits to. */
+static void pollnvme_map_cpus(struct pollnvme_ctrl *ctrl, unsigned int live)
 {
 	const struct pollnvme_transport *t = ctrl->transport;
-	unsigned int polled = min(ctrl->nr_polled, ctrl->nr_live);
+	unsigned int polled = min(ctrl->nr_polled, live);
 	unsigned int cpu, i, n = 0;
 
 	for_each_possible_cpu(cpu)
 		WRITE_ONCE(ctrl->map[cpu], n++ % polled);
-	if (!pollnvme_has_irqs(ctrl))
+	if (live == polled)
 		return;
 	n = 0;
 	for_each_possible_cpu(cpu)
-		WRITE_ONCE(ctrl->irq_map[cpu],
-			   polled + n++ % (ctrl->nr_live - polled));
+		WRITE_ONCE(ctrl->irq_map[cpu], polled + n++ % (live - polled));
 	/* Where the interrupt comes to is known: submit there. */
-	for (i = polled; t->irq_mask && i < ctrl->nr_live; i++) {
+	for (i = polled; t->irq_mask && i < live; i++) {
 		const struct cpumask *mask =
 			t->irq_mask(ctrl, ctrl->qps[i]->vector);
 
@@ -278,8 +278,9 @@ static int pollnvme_create_qps(struct pollnvme_ctrl *ctrl)
 		if (err)
 			return err;
 	}
-	WRITE_ONCE(ctrl->nr_live, i);
-	pollnvme_map_cpus(ctrl);
+	pollnvme_map_cpus(ctrl, i);
+	/* Pairs with the acquire in pollnvme_has_irqs(). */
+	smp_store_release(&ctrl->nr_live, i);
 	for (i = 0; i < ctrl->nr_live; i++)
 		pollnvme_qp_start(ctrl->qps[i]);
 	return 0;

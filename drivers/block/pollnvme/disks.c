@@ -73,7 +73,7 @@ static int pollnvme_disks_switch(struct pollnvme_ctrl *ctrl, bool want_mq)
 	 * the controller goes away.
 	 */
 	if (err)
-		WRITE_ONCE(ctrl->rescan, true);
+		WRITE_ONCE(ctrl->rescan, 1);
 	return err;
 }
 

@@ -52,7 +52,7 @@ static void pollnvme_event(struct pollnvme_ctrl *ctrl, u32 result)
 	switch (type) {
 	case NVME_AER_NOTICE:
 		if (info == NVME_AER_NOTICE_NS_CHANGED)
-			WRITE_ONCE(ctrl->rescan, true);
+			WRITE_ONCE(ctrl->rescan, 1);
 		break;
 	case NVME_AER_SMART:
 		dev_warn(&ctrl->dev, "controller warns: SMART event %#x, see its SMART log\n",
@@ -106,7 +106,7 @@ void pollnvme_event_work(struct work_struct *work)
 	bool events = pollnvme_event_take(ctrl);
 
 	/* Ordered: the scan sees what was so when it became wanted. */
-	if (xchg(&ctrl->rescan, false))
+	if (xchg(&ctrl->rescan, 0))
 		pollnvme_rescan(ctrl);
 	/* The scan may want another. */
 	if (READ_ONCE(ctrl->state) == POLLNVME_DEAD ||
@@ -127,7 +127,7 @@ void pollnvme_event_work(struct work_struct *work)
 void pollnvme_events_start(struct pollnvme_ctrl *ctrl, bool rescan)
 {
 	if (rescan)
-		WRITE_ONCE(ctrl->rescan, true);
+		WRITE_ONCE(ctrl->rescan, 1);
 	mod_delayed_work(system_dfl_wq, &ctrl->event_work, 0);
 }
 

@@ -138,6 +138,9 @@ static int pollnvme_ns_identify(struct pollnvme_ns *ns, sector_t *sectors)
 		return pollnvme_refuse(ns, "formatted with metadata; format it without");
 	if (lbaf->ds < SECTOR_SHIFT || lbaf->ds > PAGE_SHIFT)
 		return pollnvme_refuse(ns, "block size not supported");
+	/* The block layer takes no less for a limit. */
+	if (ctrl->max_bytes < PAGE_SIZE)
+		return pollnvme_refuse(ns, "a transfer holds less than a page of this kernel");
 	if (blocks > (U64_MAX >> 1) >> lbaf->ds)
 		return pollnvme_refuse(ns, "size makes no sense");
 	ns->lba_shift = lbaf->ds;

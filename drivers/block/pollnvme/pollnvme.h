@@ -340,7 +340,7 @@ struct pollnvme_ctrl {
 	struct mutex scan_lock;	/* scans, mq */
 	struct pollnvme_mq *mq;
 	unsigned int scans;
-	bool rescan;
+	unsigned int rescan;	/* not bool: some architectures exchange words alone */
 	bool unsure;
 	bool said_unsure;
 	bool paused;
@@ -513,7 +513,8 @@ static inline bool pollnvme_qp_look(struct pollnvme_qp *qp)
  * @qp: pair
  *
  * When another task holds the lock it submits or reaps; if it reaps, it reaps
- * for us, else the next look finds what is there.
+ * for us, else the next look finds what is there. (With PREEMPT_RT the lock is
+ * waited for.)
  *
  * Return: completions taken.
  */

@@ -90,7 +90,7 @@ static int pollnvme_scan_list(struct pollnvme_ctrl *ctrl, __le32 *list)
  */
 void pollnvme_scan_again(struct pollnvme_ctrl *ctrl, u32 nsid, int err)
 {
-	WRITE_ONCE(ctrl->rescan, true);
+	WRITE_ONCE(ctrl->rescan, 1);
 	ctrl->unsure = true;
 	if (ctrl->said_unsure)
 		return;
