@@ -92,7 +92,8 @@ pn_cleanup()
 	for address in $(pn_pci); do
 		pn_unbind "$address"
 	done
-	modprobe -r pollnvme 2> /dev/null || true
+	# What has just been killed may hold it for a moment yet.
+	modprobe -r --wait 2000 pollnvme 2> /dev/null || true
 }
 
 # pn_stat DISK COUNTER
