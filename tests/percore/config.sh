@@ -32,6 +32,28 @@ shown()
 	   '["10.9.0.1:80",[[0,8000],[1,8016],[2,8032],[3,8048]]]' ]]
 }
 
+# says_all TEXT ARG...: a refusal with a long address is not cut off
+says_all()
+{
+	local out
+
+	out=$(pc_srv corelane nat add "${@:2}" 2>&1) && return 1
+	[[ $out == *"$1"$'\n'* || $out == *"$1" ]] || { ktap_print_msg "$out"; return 1; }
+}
+
+# As long as addresses are that hosts give themselves.
+long_addresses()
+{
+	local host='[2001:db8:aaaa:bbbb:21a:2bff:fe3c:4d5e]' status=0
+
+	pc_srv corelane nat add "$host:60443" --cpus 0 --ports 60000 || return 1
+	says_all "port 60000 is a private one of $host:60443" "$host:60000" --cpus 0 --ports 60016 &&
+		says_all "port 60443, CPU 0: taken by $host:60443" "$host:60080" --cpus 0 --ports 60443 ||
+		status=1
+	pc_srv corelane nat del "$host:60443"
+	return $status
+}
+
 # An IPv6 address may have the same ports; a refusal writes it as it is written.
 ipv6()
 {
@@ -182,7 +204,7 @@ user_namespace()
 pc_setup
 need_cmd percore_nl setpriv unshare
 ktap_print_header
-ktap_set_plan 35
+ktap_set_plan 36
 dmesg_mark
 check "a good service is accepted" pc_add
 check "and shown as it was given" shown
@@ -195,6 +217,7 @@ add "VIP ::" "vip6 :: is no host's address" "[::]:80" --cpus 0
 add "an IPv6 multicast VIP" "vip6 ff02::1 is no host's address" "[ff02::1]:80" --cpus 0
 add "an IPv4 address as an IPv6 VIP" "no host's address" "[::ffff:10.9.0.1]:80" --cpus 0
 check "a service over IPv6 beside it" ipv6
+check "a refusal with a long address is whole" long_addresses
 check "a new service is told as it is" told
 check "what set is not told stays" stays
 check "set and drain at the same time" beside
@@ -209,11 +232,11 @@ add "a private port twice" "port 9000 is used twice: by CPU 0 and CPU 1" \
 	"$vip:81" --cpus 0-1 --ports 9000+0
 add "the public port as a private one" "port 81 of CPU 1 is the service's own port" \
 	"$vip:81" --cpus 1 --ports 81
-add "another service's public port" "port 80 of CPU 0 belongs to service $vip:80" \
+add "another service's public port" "port 80, CPU 0: taken by $vip:80" \
 	"$vip:81" --cpus 0 --ports 80
-add "another service's private port" "port 8016 of CPU 0 belongs to service $vip:80" \
+add "another service's private port" "port 8016, CPU 0: taken by $vip:80" \
 	"$vip:81" --cpus 0 --ports 8016
-add "a private port as a public one" "port 8016 is a private port of service $vip:80" \
+add "a private port as a public one" "port 8016 is a private one of $vip:80" \
 	"$vip:8016" --cpus 0 --ports 9000
 add "a VIP twice" "$vip:80 has a service already" "$vip:80" --cpus 0 --ports 9000
 refused "deleting what is not there" "$vip:81 has no service" corelane nat del "$vip:81"

@@ -186,7 +186,7 @@ in_use()
 	ip netns exec pc-srv percore_peer serve "$PC_VIP" 81 > /tmp/pc-other &
 	pid=$!
 	pc_ready /tmp/pc-other $pid
-	refused_with 'is in use, and method 2 (front) listens there' \
+	refused_with 'is in use; front listens there' \
 		pc_srv corelane nat add "${PC_SERVICE%:80}:81" --cpus 0 --ports 8100 \
 		--method front || status=1
 	kill $pid

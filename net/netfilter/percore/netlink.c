@@ -441,7 +441,9 @@ static int percore_parse_lanes(struct genl_info *info,
 	return 0;
 }
 
-/* Say why a new service does not fit beside what there is. */
+/* Say why a new service does not fit beside what there is. An address takes 47 of the
+ * 79 characters that a formatted message may have.
+ */
 static void percore_explain(struct genl_info *info,
 			    const struct percore_service *svc,
 			    const struct percore_slot *clash, u16 lane)
@@ -462,7 +464,7 @@ static void percore_explain(struct genl_info *info,
 						&end);
 		else
 			NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
-						"port %u is a private port of service %pISpc",
+						"port %u is a private one of %pISpc",
 						port, &end);
 		return;
 	}
@@ -474,7 +476,7 @@ static void percore_explain(struct genl_info *info,
 					"CPU %u has two lanes", cpu);
 	else if (other != svc)
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
-					"port %u of CPU %u belongs to service %pISpc",
+					"port %u, CPU %u: taken by %pISpc",
 					port, cpu, &end);
 	else if (clash->lane == PERCORE_PUBLIC)
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack, attr,
@@ -502,12 +504,12 @@ static int percore_put_locked(struct genl_info *info,
 	else if (err == -EADDRINUSE)
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
 					info->attrs[PERCORE_A_SERVICE_PORT],
-					"%pISpc is in use, and method 2 (front) listens there",
+					"%pISpc is in use; front listens there",
 					&end);
 	else if (svc->method == PERCORE_METHOD_FRONT && err && err != -ENOMEM)
 		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
 					info->attrs[PERCORE_A_SERVICE_PORT],
-					"method 2 (front) cannot listen at %pISpc",
+					"front cannot listen at %pISpc",
 					&end);
 	else if (err && err != -ENOMEM)
 		GENL_SET_ERR_MSG(info, "netfilter refuses our hooks");
@@ -848,6 +850,10 @@ struct genl_family percore_family __ro_after_init = {
 	.mcgrps = percore_groups,
 	.n_mcgrps = ARRAY_SIZE(percore_groups),
 	.netnsok = true,
+	/* What we share is under the lock of a netns; who waits for that need not
+	 * keep the host's other families waiting.
+	 */
+	.parallel_ops = true,
 	.module = THIS_MODULE,
 };
 
