@@ -170,6 +170,12 @@ percore_table_build(struct percore_net *pn, enum percore_kind kind, u32 entries,
 	return table;
 }
 
+/* Not kvfree_rcu(), which may gather for seconds what takes megabytes. */
+static void percore_table_free_rcu(struct rcu_head *rcu)
+{
+	kvfree(container_of(rcu, struct percore_table, rcu));
+}
+
 /* Let packets see @table in place of the present one; the lock is held. */
 static void percore_table_publish(struct percore_net *pn,
 				  enum percore_kind kind,
@@ -180,7 +186,7 @@ static void percore_table_publish(struct percore_net *pn,
 	old = rcu_replace_pointer(pn->table[kind], table,
 				  lockdep_is_held(&pn->lock));
 	if (old)
-		kvfree_rcu(old, rcu);
+		call_rcu(&old->rcu, percore_table_free_rcu);
 	pn->generation++;
 }
 
