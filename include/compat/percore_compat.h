@@ -37,7 +37,7 @@ percore_msg_fmt(const char *fmt, ...)
 	unsigned long now = jiffies | 1;
 	va_list args;
 
-	if ((lent && time_before(now, lent + HZ)) ||
+	if ((lent && time_in_range(now, lent, lent + HZ)) ||
 	    cmpxchg(&percore_msg[i].lent, lent, now) != lent)
 		return fmt;
 	va_start(args, fmt);

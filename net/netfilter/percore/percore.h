@@ -603,8 +603,10 @@ static inline bool percore_cookies_recent(const struct percore_net *pn)
 {
 	unsigned long last = READ_ONCE(pn->cookies);
 
+	/* A range: where jiffies wrap, what is old would come to lie ahead. */
 	return unlikely(last) &&
-	       time_before(jiffies, last + TCP_SYNCOOKIE_VALID + HZ);
+	       time_in_range(jiffies, last - 1,
+			     last + TCP_SYNCOOKIE_VALID + HZ);
 }
 
 /**

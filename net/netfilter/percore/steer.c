@@ -39,7 +39,7 @@ bool percore_note_cookies(struct net *net, const struct sock *sk)
 
 	if (!mode || (mode == 1 && !percore_requests_many(sk)))
 		return false;
-	if (!last || time_after(now, last + HZ))
+	if (!last || !time_in_range(now, last, last + HZ))
 		WRITE_ONCE(pn->cookies, now);
 	return true;
 }
