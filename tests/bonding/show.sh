@@ -121,16 +121,19 @@ refused()
 		{ echo "# status $status: $error"; return 1; }
 }
 
-# Any bytes may be a name; a bond or a slave is not missing for that.
+# Any bytes may be a name; a bond or a slave is not missing for that, and a terminal
+# gets none that mean something to it.
 odd_names()
 {
-	local bond=$'bt\xff' slave=$'cb\xff' text
+	local bond=$'bt\xff' slave=$'cb\xff' text plain
 
 	ip link add "$bond" type bond && ip link add "$slave" type veth peer name cbx &&
 		ip link set "$slave" master "$bond" || return 1
 	text=$(corelane bond show --json)
+	plain=$(corelane bond show | LC_ALL=C tr -d ' -~\n')
 	ip link del "$bond"
 	ip link del "$slave"
+	[[ -z $plain ]] || { echo "# a terminal gets $(od -An -tx1 <<< "$plain")"; return 1; }
 	jq -c 'map({bond, slaves: [.slaves[].name]})' <<< "$text" | sed 's/^/# /'
 	jq -e 'map(.bond) == ["bt0", "bt?"] and
 		(.[1] | [.slaves[].name] == ["cb?"])' <<< "$text" > /dev/null

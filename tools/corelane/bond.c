@@ -162,6 +162,12 @@ static int read_stats(struct bond *b, struct slave *s)
 	return err;
 }
 
+/* A slave that has left meanwhile is none. */
+static bool has_left(const char *name)
+{
+	return access(cl_str(NET "/%s/bonding_slave", name), F_OK) != 0;
+}
+
 static int read_slave(struct bond *b, const char *name)
 {
 	struct slave *s = &b->slaves[b->n_slaves];
@@ -175,6 +181,11 @@ static int read_slave(struct bond *b, const char *name)
 				   NET "/%s/bonding_slave/tx_cpus", name);
 	if (err >= 0)
 		err = read_stats(b, s);
+	if (err < 0 && has_left(name)) {
+		free(s->cells);
+		memset(s, 0, sizeof(*s));
+		return CL_OK;
+	}
 	if (err == -ENOENT)
 		return cl_error("%s: the loaded bonding module knows no cpu-bound policy: load corelane's (modinfo bonding shows which one is found)",
 				b->name);
@@ -245,8 +256,11 @@ static void print_text(const struct bond *b)
 {
 	struct cl_table t;
 	const char *why;
+	char plain[64];
 
-	printf("%s: mode %s, transmit policy %s%s\n", b->name, b->mode, b->policy,
+	snprintf(plain, sizeof(plain), "%s", b->name);
+	cl_plain(plain);
+	printf("%s: mode %s, transmit policy %s%s\n", plain, b->mode, b->policy,
 	       in_use(b) ? "" : " (cpu-bound is not in use)");
 	cl_table_init(&t, 3);
 	cl_table_row(&t, "cpu", "slave", "why");
@@ -333,6 +347,11 @@ static json_t *json_bond(const struct bond *b)
 			 b->policy, "cpus", cpus, "slaves", slaves);
 }
 
+static bool is_bond(const char *name)
+{
+	return access(cl_str(NET "/%s/bonding", name), F_OK) == 0;
+}
+
 static int show(const char *name, const struct args *args, json_t *all)
 {
 	struct bond *b = calloc(1, sizeof(*b));
@@ -370,7 +389,9 @@ static int show_all(const struct args *args, json_t *all)
 		char *name = found.gl_pathv[i] + strlen(NET "/");
 
 		*strchr(name, '/') = '\0';
-		ret = show(name, args, all);
+		/* It may be gone since it was listed. */
+		if (is_bond(name))
+			ret = show(name, args, all);
 	}
 	globfree(&found);
 	return ret;

@@ -14,12 +14,19 @@
 
 #include "corelane.h"
 
+/* Names in it may be anybody's: a netns is named inside as its root likes. */
 static void complain(const char *fmt, va_list args)
 {
+	char *text;
+
 	fflush(stdout);
-	fputs("corelane: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
+	if (vasprintf(&text, fmt, args) < 0) {
+		fputs("corelane: out of memory\n", stderr);
+		return;
+	}
+	cl_plain(text);
+	fprintf(stderr, "corelane: %s\n", text);
+	free(text);
 }
 
 int cl_error(const char *fmt, ...)
@@ -84,8 +91,10 @@ void cl_table_row(struct cl_table *t, ...)
 	t->cells = must(reallocarray(t->cells, t->rows,
 				     t->columns * sizeof(*t->cells)));
 	va_start(args, t);
-	for (size_t i = 0; i < t->columns; i++)
+	for (size_t i = 0; i < t->columns; i++) {
 		t->cells[first + i] = must(strdup(va_arg(args, const char *)));
+		cl_plain(t->cells[first + i]);
+	}
 	va_end(args);
 }
 
@@ -116,25 +125,35 @@ static size_t column_width(const struct cl_table *t, size_t col)
 	return width;
 }
 
-static void print_cell(const struct cl_table *t, size_t row, size_t col)
-{
-	const char *cell = t->cells[row * t->columns + col];
-	int width = (int)column_width(t, col);
+struct column {
+	int width;
+	bool numeric;
+};
 
-	if (column_is_numeric(t, col))
-		printf("%*s", width, cell);
-	else if (col + 1 < t->columns)
-		printf("%-*s", width, cell);
+static void print_cell(const char *cell, const struct column *column, bool last)
+{
+	if (column->numeric)
+		printf("%*s", column->width, cell);
+	else if (!last)
+		printf("%-*s", column->width, cell);
 	else
 		printf("%s", cell);
-	fputs(col + 1 < t->columns ? "  " : "\n", stdout);
+	fputs(last ? "\n" : "  ", stdout);
 }
 
 void cl_table_print(struct cl_table *t)
 {
+	struct column *columns = must(calloc(t->columns, sizeof(*columns)));
+
+	for (size_t col = 0; col < t->columns; col++) {
+		columns[col].width = (int)column_width(t, col);
+		columns[col].numeric = column_is_numeric(t, col);
+	}
 	for (size_t row = 0; row < t->rows; row++)
 		for (size_t col = 0; col < t->columns; col++)
-			print_cell(t, row, col);
+			print_cell(t->cells[row * t->columns + col], &columns[col],
+				   col + 1 == t->columns);
+	free(columns);
 	cl_table_free(t);
 }
 
