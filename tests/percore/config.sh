@@ -47,9 +47,10 @@ long_addresses()
 	local host='[2001:db8:aaaa:bbbb:21a:2bff:fe3c:4d5e]' status=0
 
 	pc_srv corelane nat add "$host:60443" --cpus 0 --ports 60000 || return 1
-	says_all "port 60000 is a private one of $host:60443" "$host:60000" --cpus 0 --ports 60016 &&
-		says_all "port 60443, CPU 0: taken by $host:60443" "$host:60080" --cpus 0 --ports 60443 ||
-		status=1
+	says_all "port 60000 is a private one of $host:60443" \
+		"$host:60000" --cpus 0 --ports 60016 || status=1
+	says_all "port 60443, CPU 0: taken by $host:60443" \
+		"$host:60080" --cpus 0 --ports 60443 || status=1
 	pc_srv corelane nat del "$host:60443"
 	return $status
 }

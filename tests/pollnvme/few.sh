@@ -37,7 +37,8 @@ read_on()
 	local before got
 
 	before=$(interrupts "$2")
-	taskset -c "$1" dd if="/dev/$2" of=/dev/null bs=4k count=$READS iflag=direct 2> /dev/null || return 1
+	taskset -c "$1" dd if="/dev/$2" of=/dev/null bs=4k count=$READS iflag=direct 2> /dev/null ||
+		return 1
 	got=$(($(interrupts "$2") - before))
 	((got >= READS)) || { echo "# CPU $1: $got interrupts for $READS reads"; return 1; }
 }
@@ -48,7 +49,7 @@ all_read()
 	local cpu
 
 	for cpu in $(seq 0 $(($(nproc --all) - 1))); do
-		[[ $(cat "/sys/devices/system/cpu/cpu$cpu/online" 2> /dev/null || echo 1) == 1 ]] || continue
+		taskset -c "$cpu" true 2> /dev/null || continue	# offline
 		read_on "$cpu" "$1" || return 1
 	done
 }
