@@ -57,6 +57,10 @@ percore_msg_fmt(const char *fmt, ...)
 } while (0)
 #endif /* !HAVE_NL_SET_ERR_MSG_FMT */
 
+#ifndef HAVE_CALL_RCU_HURRY
+#define call_rcu_hurry	call_rcu
+#endif
+
 #ifndef HAVE_LOOKUP_FINDS_TABLE
 #include <net/inet_hashtables.h>
 

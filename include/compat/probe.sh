@@ -51,6 +51,8 @@ probes() {
 	# percore
 	# 6.2: netlink: extended ACK with formatted messages
 	probe HAVE_NL_SET_ERR_MSG_FMT linux/netlink.h "define NL_SET_ERR_MSG_ATTR_FMT"
+	# 6.2: rcu: callbacks may be lazy unless told not to be
+	probe HAVE_CALL_RCU_HURRY linux/rcupdate.h 'void call_rcu_hurry\('
 	# 6.10: tcp: a reset has a reason
 	probe HAVE_SK_RST_REASON net/request_sock.h 'enum sk_rst_reason reason'
 	# tcp: who makes a connection may prepare it

@@ -343,12 +343,14 @@ static const struct blk_mq_ops pollnvme_mq_ops = {
  */
 struct pollnvme_mq *pollnvme_mq_setup(struct pollnvme_ctrl *ctrl)
 {
-	unsigned int i, irqs = ctrl->nr_live - ctrl->nr_polled;
+	/* Once, and as pollnvme_has_irqs() does: a reset may change it. */
+	unsigned int live = smp_load_acquire(&ctrl->nr_live);
+	unsigned int i, irqs = live - ctrl->nr_polled;
 	struct pollnvme_mq *mq;
 	int err;
 
 	/* A crash kernel gets one queue from blk-mq: not worth a case of its own. */
-	if (!pollnvme_has_irqs(ctrl) || is_kdump_kernel())
+	if (live <= ctrl->nr_polled || is_kdump_kernel())
 		return ERR_PTR(-EOPNOTSUPP);
 	mq = kzalloc(struct_size(mq, polled, ctrl->nr_polled), GFP_KERNEL);
 	if (!mq)

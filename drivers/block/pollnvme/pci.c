@@ -130,7 +130,8 @@ static void pollnvme_pci_release(struct pollnvme_ctrl *ctrl)
  *
  * The kernel shares the CPUs out among the vectors. A vector whose CPUs are all
  * offline interrupts nobody, so a CPU had better be in the mask of the one it uses:
- * there must be no more of them than pairs.
+ * there must be no more of them than pairs. (After a reset that brings fewer pairs
+ * back there are; what no interrupt ends then, the watch does.)
  */
 static unsigned int pollnvme_pci_vectors(struct pollnvme_pci *p,
 					 unsigned int irqs)

@@ -237,6 +237,10 @@ static bool percore_reap_begin(struct percore_net *pn, u8 proto)
 		if (svc->proto != proto)
 			continue;
 		changing |= percore_is_changing(svc);
+		/* Asked before the look at connections: then no packet is about to
+		 * make one by what was before.
+		 */
+		svc->settled = poll_state_synchronize_rcu(svc->born);
 		svc->public_used = false;
 		for (i = 0; i < svc->all; i++)
 			svc->lane[i].used = false;
@@ -256,50 +260,32 @@ static void percore_reap_pay(struct percore_net *pn, struct mem_cgroup *payer)
 	pn->payer = payer;
 }
 
-/* A grace period has passed since the last change: no packet is about to make a
- * connection by what was before. The lock is held.
- */
-static void percore_reap_all(struct percore_net *pn)
-{
-	bool tcp = percore_reap_begin(pn, IPPROTO_TCP);
-	bool udp = percore_reap_begin(pn, IPPROTO_UDP);
-	struct percore_service *svc, *next;
-
-	if (tcp)
-		percore_reap_look_tcp(pn);
-	if (udp)
-		percore_reap_look_udp(pn);
-	if (!tcp && !udp) {
-		percore_reap_pay(pn, NULL);
-		return;
-	}
-	list_for_each_entry_safe(svc, next, &pn->services, list)
-		if (percore_is_changing(svc))
-			percore_reap_service(pn, svc);
-	percore_reap_again(pn);
-}
-
 static void percore_reap(struct work_struct *work)
 {
 	struct percore_net *pn = container_of(to_delayed_work(work),
 					      struct percore_net, reap);
+	struct percore_service *svc, *next;
 	struct mem_cgroup *before;
-	unsigned int generation;
+	bool tcp, udp;
 
 	mutex_lock(&pn->lock);
-	generation = pn->generation;
-	mutex_unlock(&pn->lock);
-	/* Without the lock, which users wait for. */
-	synchronize_rcu();
-	mutex_lock(&pn->lock);
-	if (pn->generation == generation) {
-		/* What takes a service's place is paid by who has asked for it. */
-		before = set_active_memcg(pn->payer);
-		percore_reap_all(pn);
-		set_active_memcg(before);
-	} else {
+	/* What takes a service's place is paid by who has asked for it. */
+	before = set_active_memcg(pn->payer);
+	tcp = percore_reap_begin(pn, IPPROTO_TCP);
+	udp = percore_reap_begin(pn, IPPROTO_UDP);
+	if (tcp || udp) {
+		if (tcp)
+			percore_reap_look_tcp(pn);
+		if (udp)
+			percore_reap_look_udp(pn);
+		list_for_each_entry_safe(svc, next, &pn->services, list)
+			if (percore_is_changing(svc) && svc->settled)
+				percore_reap_service(pn, svc);
 		percore_reap_again(pn);
+	} else {
+		percore_reap_pay(pn, NULL);
 	}
+	set_active_memcg(before);
 	mutex_unlock(&pn->lock);
 }
 

@@ -58,7 +58,7 @@ static void percore_front_overflow(const struct sock *sk)
 static void percore_front_hook(struct percore_net *pn, u8 family)
 {
 	/* Orders the note of a cookie before the look at the hook. Pairs with the
-	 * barrier in percore_fronts().
+	 * barrier in percore_hooks_renew().
 	 */
 	smp_mb();
 	if (!READ_ONCE(pn->hooked_in[percore_family_of(family)]))
@@ -254,13 +254,6 @@ static void percore_fronts(struct work_struct *work)
 
 	mutex_lock(&pn->lock);
 	percore_hooks_renew(pn);
-	/* A cookie may have been noted while a hook went. Pairs with the barrier in
-	 * percore_front_hook(): either the hook was seen to be gone there, or the note
-	 * is seen here.
-	 */
-	smp_mb();
-	if (percore_cookies_recent(pn))
-		percore_hooks_renew(pn);
 	if (percore_fronts_heal(pn))
 		queue_delayed_work(system_dfl_wq, &pn->fronts,
 				   PERCORE_FRONT_INTERVAL);

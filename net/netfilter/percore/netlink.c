@@ -850,8 +850,8 @@ struct genl_family percore_family __ro_after_init = {
 	.mcgrps = percore_groups,
 	.n_mcgrps = ARRAY_SIZE(percore_groups),
 	.netnsok = true,
-	/* What we share is under the lock of a netns; who waits for that need not
-	 * keep the host's other families waiting.
+	/* What we share is under the lock of a netns: who waits for that does not
+	 * hold the host's.
 	 */
 	.parallel_ops = true,
 	.module = THIS_MODULE,

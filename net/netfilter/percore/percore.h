@@ -160,10 +160,12 @@ struct percore_lane {
  *	has no lane of its own is given one of the others
  * @lane: the lanes
  * @public_used: a connection is on the public port; for change.c alone
+ * @settled: no packet sees what was before it any more; for change.c alone
+ * @born: RCU's state when packets began to see it
  * @front: with method front: what listens at @vip and @port
  * @borrows: @stats belong to the service before this one, or behind it
  * @list: in percore_net.services, under percore_net.lock
- * @rcu: for call_rcu()
+ * @rcu: for call_rcu_hurry()
  */
 struct percore_service {
 	union nf_inet_addr vip;
@@ -183,7 +185,9 @@ struct percore_service {
 	struct percore_lane *lane;
 	/* end of what packets read */
 	bool public_used;
+	bool settled;
 	bool borrows;
+	unsigned long born;
 	struct percore_front *front;
 	struct list_head list;
 	struct rcu_head rcu;
@@ -603,9 +607,11 @@ static inline bool percore_cookies_recent(const struct percore_net *pn)
 {
 	unsigned long last = READ_ONCE(pn->cookies);
 
-	/* A range: where jiffies wrap, what is old would come to lie ahead. */
+	/* A range: where jiffies wrap, what is old would come to lie ahead. The note may
+	 * be ahead of us by a tick or two.
+	 */
 	return unlikely(last) &&
-	       time_in_range(jiffies, last - 1,
+	       time_in_range(jiffies, last - HZ,
 			     last + TCP_SYNCOOKIE_VALID + HZ);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
+#include "percore_compat.h"
 #include "percore.h"
 
 /**
@@ -170,7 +171,9 @@ percore_table_build(struct percore_net *pn, enum percore_kind kind, u32 entries,
 	return table;
 }
 
-/* Not kvfree_rcu(), which may gather for seconds what takes megabytes. */
+/* Not kvfree_rcu(), which may gather for seconds what takes megabytes, nor in the lazy
+ * way of call_rcu().
+ */
 static void percore_table_free_rcu(struct rcu_head *rcu)
 {
 	kvfree(container_of(rcu, struct percore_table, rcu));
@@ -186,7 +189,7 @@ static void percore_table_publish(struct percore_net *pn,
 	old = rcu_replace_pointer(pn->table[kind], table,
 				  lockdep_is_held(&pn->lock));
 	if (old)
-		call_rcu(&old->rcu, percore_table_free_rcu);
+		call_rcu_hurry(&old->rcu, percore_table_free_rcu);
 	pn->generation++;
 }
 
@@ -236,6 +239,16 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 	return NULL;
 }
 
+static void percore_hooks_set_wanted(struct percore_net *pn)
+{
+	percore_hooks_set(pn->net, PERCORE_IP4,
+			  percore_has(pn, AF_INET, false),
+			  percore_has(pn, AF_INET, true));
+	percore_hooks_set(pn->net, PERCORE_IP6,
+			  percore_has(pn, AF_INET6, false),
+			  percore_has(pn, AF_INET6, true));
+}
+
 /**
  * percore_hooks_renew() - have the hooks that the services want, and no other
  * @pn: netns, locked
@@ -247,12 +260,14 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
  */
 void percore_hooks_renew(struct percore_net *pn)
 {
-	percore_hooks_set(pn->net, PERCORE_IP4,
-			  percore_has(pn, AF_INET, false),
-			  percore_has(pn, AF_INET, true));
-	percore_hooks_set(pn->net, PERCORE_IP6,
-			  percore_has(pn, AF_INET6, false),
-			  percore_has(pn, AF_INET6, true));
+	percore_hooks_set_wanted(pn);
+	/* A cookie may have been noted while a hook went. Pairs with the barrier in
+	 * percore_front_hook(): either the hook was seen to be gone there, or the note
+	 * is seen here.
+	 */
+	smp_mb();
+	if (percore_cookies_recent(pn))
+		percore_hooks_set_wanted(pn);
 }
 
 /**
@@ -311,12 +326,13 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 		pn->count++;
 	}
 	percore_table_publish(pn, kind, table);
+	svc->born = start_poll_synchronize_rcu();
 	if (old) {
 		percore_front_move(svc, old);
 		percore_hooks_renew(pn);
 		svc->borrows = false;
 		old->borrows = true;
-		call_rcu(&old->rcu, percore_service_free_rcu);
+		call_rcu_hurry(&old->rcu, percore_service_free_rcu);
 	}
 	if (svc->front)
 		percore_fronts_look(pn);
@@ -356,7 +372,7 @@ int percore_service_del(struct net *net, struct percore_service *svc)
 	percore_table_publish(pn, kind, table);
 	percore_hooks_renew(pn);
 	percore_front_close(svc);
-	call_rcu(&svc->rcu, percore_service_free_rcu);
+	call_rcu_hurry(&svc->rcu, percore_service_free_rcu);
 	return 0;
 }
 

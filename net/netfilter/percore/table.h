@@ -33,7 +33,7 @@ struct percore_slot {
 
 /**
  * struct percore_table - all ports of a netns's services of one kind
- * @rcu: for call_rcu()
+ * @rcu: for call_rcu_hurry()
  * @factor: odd number, random: who chooses addresses and ports must not know where
  *	they meet
  * @seed: random, for addresses of IPv6
