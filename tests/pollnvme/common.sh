@@ -93,7 +93,7 @@ pn_cleanup()
 		pn_unbind "$address"
 	done
 	# What has just been killed may hold it for a moment yet.
-	modprobe -r --wait 2000 pollnvme 2> /dev/null || true
+	modprobe -r --wait 2000 pollnvme 2> /dev/null || modprobe -r pollnvme 2> /dev/null || true
 }
 
 # pn_stat DISK COUNTER

@@ -18,7 +18,7 @@ online()
 	local cpu
 
 	for cpu in /sys/devices/system/cpu/cpu*/online; do
-		echo 1 > "$cpu"
+		[[ ! -e $cpu ]] || echo 1 > "$cpu"
 	done
 }
 
@@ -57,14 +57,16 @@ all_read()
 # each_away DISK MODE: while each CPU that can be is offline
 each_away()
 {
-	local cpu status=0
+	local cpu status=0 away=0
 
 	pn_set_mode "$1" "$2" && all_read "$1" || return 1
 	for cpu in /sys/devices/system/cpu/cpu*/online; do
-		echo 0 > "$cpu" || continue
+		{ echo 0 > "$cpu"; } 2> /dev/null || continue
+		away=$((away + 1))
 		all_read "$1" || { echo "# while ${cpu%/online} is offline"; status=1; }
 		echo 1 > "$cpu"
 	done
+	((away > 1)) || { echo "# $away CPUs went offline"; return 1; }
 	return $status
 }
 

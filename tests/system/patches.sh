@@ -162,12 +162,14 @@ compile()
 # kernel has no function for the compiler's 64-bit divisions. pollnvme wants 64.
 narrow()
 {
-	local tree=$work/$1/tree32
+	local tree=$work/$1/tree32 symbols
 
 	plant "$1" "$2" "$tree" && make -s -C "$tree" ARCH=i386 i386_defconfig || return 1
 	bash "$tree/scripts/config" --file "$tree/.config" -e HIGHMEM64G -e X86_PAE
-	configure "$tree" 'BONDING PERCORE' ARCH=i386 && build "$tree" ARCH=i386 || return 1
-	! nm -A "$tree"/{drivers/net/bonding,net/netfilter/percore}/*.o | grep -E ' U __u?(div|mod)di3$'
+	configure "$tree" 'BONDING PERCORE' ARCH=i386 && grep -qx CONFIG_X86_PAE=y "$tree/.config" &&
+		build "$tree" ARCH=i386 || return 1
+	symbols=$(nm -A "$tree"/{drivers/net/bonding,net/netfilter/percore}/*.o) || return 1
+	! grep -E ' U __u?(div|mod|divmod)di[34]$' <<< "$symbols"
 }
 
 for tool in git patch unifdef bc flex bison; do

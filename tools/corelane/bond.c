@@ -184,6 +184,9 @@ static int read_slave(struct bond *b, const char *name)
 	if (err < 0 && has_left(name)) {
 		free(s->cells);
 		memset(s, 0, sizeof(*s));
+		/* What it has told of CPUs went with it. */
+		if (!b->n_slaves)
+			b->n_cpus = 0;
 		return CL_OK;
 	}
 	if (err == -ENOENT)

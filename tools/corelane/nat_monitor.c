@@ -77,7 +77,7 @@ static int print_event(const struct monitor *m, json_t *event, const char *text)
 {
 	if (m->args->json) {
 		json_object_set_new(event, "time", json_string(now_str()));
-		json_dumpf(event, stdout, JSON_COMPACT);
+		json_dumpf(event, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 		putchar('\n');
 	} else {
 		printf("%s %s\n", now_str(), text);

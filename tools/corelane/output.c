@@ -55,7 +55,7 @@ int cl_print_json(json_t *root)
 
 	if (!root)
 		return cl_error("out of memory");
-	err = json_dumpf(root, stdout, JSON_INDENT(2));
+	err = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	json_decref(root);
 	putchar('\n');
 	return err ? cl_error("cannot write JSON") : CL_OK;
