@@ -65,6 +65,18 @@ static const struct percore_slot *find(const struct percore_table *table,
 	return percore_table_find(table, inet_addr(addr), htons(port));
 }
 
+/* A free slot is zeros, as this address and port are. */
+static void test_zero(void)
+{
+	struct percore_table *table = new_table(1, FACTOR, false);
+	int good = !find(table, "0.0.0.0", 0);
+
+	put(table, "192.0.2.1", 80, PERCORE_PUBLIC, &one);
+	good = good && !find(table, "0.0.0.0", 0);
+	ktap_ok(good, "address 0 and port 0 are not found in a free slot");
+	free(table);
+}
+
 static void test_sizes(void)
 {
 	int good = 1;
@@ -249,8 +261,9 @@ static void test_chosen(bool wide)
 
 int main(void)
 {
-	ktap_plan(14);
+	ktap_plan(15);
 	test_sizes();
+	test_zero();
 	test_clashes();
 	test_lanes(1);
 	test_lanes(16);

@@ -65,3 +65,18 @@ bool percore_find6(const struct sk_buff *skb, unsigned int off,
 	where->proto = next;
 	return true;
 }
+
+/**
+ * percore_is_fragment6() - is it the first fragment of an IPv6 packet?
+ * @skb: TCP packet, IPv6 header pulled and checked
+ *
+ * Context: softirq, RCU.
+ * Return: true if it is, or if that cannot be told.
+ */
+bool percore_is_fragment6(const struct sk_buff *skb)
+{
+	struct percore_where where;
+
+	return ipv6_hdr(skb)->nexthdr != IPPROTO_TCP &&
+	       (!percore_find6(skb, 0, &where) || where.fragment);
+}

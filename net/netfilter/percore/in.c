@@ -1,89 +1,122 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A packet arrives: is it a service's? And what the methods share for TCP: a
- * socket goes with a packet.
+ * A packet arrives: is it a service's? And what nearly every packet of method nat
+ * then finds: its socket, on this CPU's lane.
+ *
+ * With nat the destination port becomes the private port of the flow's lane, and
+ * the socket that was found goes with the packet, so that the stack need not look
+ * for it again. All that is done for such a packet is one function, so that none
+ * of it is spent on calls; the family and the protocol are constants in it.
  */
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "percore_compat.h"
 #include "percore.h"
+#include "attach.h"
+#include "rewrite.h"
 
-/* A request becomes a connection with the packet that acknowledges it. Behind
- * that one, in the same batch of a NIC, may be the first data, which comes here
- * before the request has become anything. Bound to the request it would make a
- * second connection for nothing; the stack finds the first when its turn comes.
+/* An IPv4 header's first byte when there are no options. */
+#define PERCORE_PLAIN_IP4	0x45
+
+/* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
+ * look at? Only a connection's first packet and what may return a SYN cookie are
+ * of interest. The stack finds the socket of every other by itself, and a
+ * private port that lets no first packet pass has none. What remains is few
+ * instructions for each packet of an established connection.
  */
-static bool percore_ends_handshake(const struct sk_buff *skb,
-				   unsigned int thoff)
+static bool percore_is_plain4(const struct percore_net *pn,
+			      const struct sk_buff *skb)
 {
-	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	const struct percore_table *table;
+	const struct iphdr *iph = ip_hdr(skb);
 
-	return percore_is_ack(th) &&
-	       skb->len - skb_network_offset(skb) == thoff + th->doff * 4;
+	table = rcu_dereference(pn->table[PERCORE_TCP4]);
+	return table && !table->nat && *(const u8 *)iph == PERCORE_PLAIN_IP4 &&
+	       iph->protocol == IPPROTO_TCP && !ip_is_fragment(iph) &&
+	       skb_headlen(skb) >= sizeof(*iph) + sizeof(struct tcphdr) &&
+	       !percore_tcp_hdr(skb, sizeof(*iph))->syn &&
+	       !percore_cookies_recent(pn);
 }
 
-/**
- * percore_attach() - let the socket go with its packet
- * @net: netns
- * @skb: packet that may carry one (percore_may_attach())
- * @thoff: offset of its TCP header from the network header
- * @sk: socket, with a reference that goes to the packet or is given back
- *
- * As early demultiplexing would do a moment later; with the socket's route if
- * that fits. The user can switch the latter off, and we respect that.
- *
- * Context: softirq, RCU.
- */
-void percore_attach(struct net *net, struct sk_buff *skb, unsigned int thoff,
-		    struct sock *sk)
+/* The socket of a packet's flow on this CPU's lane. */
+static __always_inline struct sock *
+percore_nat_own(struct net *net, const struct percore_service *svc,
+		const struct sk_buff *skb, unsigned int thoff, __be16 port,
+		u8 family)
 {
-	struct dst_entry *dst;
+	struct percore_tuple tuple;
 
-	if (sk->sk_state == TCP_NEW_SYN_RECV &&
-	    !percore_ends_handshake(skb, thoff)) {
-		sock_gen_put(sk);
-		return;
+	/* IPv4 need not put a tuple together. */
+	if (family == AF_INET)
+		return __inet_lookup_established(net, ip_hdr(skb)->saddr,
+						 percore_tcp_hdr(skb, thoff)->source,
+						 svc->vip.ip, ntohs(port),
+						 skb->skb_iif, inet_sdif(skb));
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	return percore_flow_at(net, svc, &tuple, port);
+}
+
+/* The lane of a packet; its socket or listener is attached. */
+static __always_inline u16
+percore_nat_lane(struct net *net, const struct percore_service *svc,
+		 struct sk_buff *skb, unsigned int thoff, u8 family)
+{
+	u16 own = percore_own_lane(svc);
+	struct sock *sk;
+
+	sk = percore_nat_own(net, svc, skb, thoff, svc->lane[own].port, family);
+	if (unlikely(!sk))
+		return percore_nat_elsewhere(net, svc, skb, thoff, own);
+	if (unlikely(sk->sk_state == TCP_TIME_WAIT))
+		return percore_nat_rests(net, svc, skb, thoff, own, own, sk);
+	percore_count(svc, PERCORE_STAT_LOCAL);
+	percore_attach_if(net, skb, thoff, sk, family);
+	return own;
+}
+
+/* A TCP packet arrives for the public port of a service with method nat. */
+static __always_inline unsigned int
+percore_nat_in(struct sk_buff *skb, const struct percore_service *svc,
+	       struct net *net, unsigned int thoff, u8 family)
+{
+	struct tcphdr *th;
+	u16 lane;
+
+	/* Before the search: nothing is held yet that a failure would leak.
+	 * It may also move the header.
+	 */
+	if (!percore_make_writable(skb, thoff + sizeof(*th))) {
+		percore_count(svc, PERCORE_STAT_DROPPED_NOMEM);
+		return NF_DROP;
 	}
-	skb->sk = sk;
-	skb->destructor = sock_edemux;
-	if (!sk_fullsock(sk) || skb_dst(skb) ||
-	    !READ_ONCE(net->ipv4.sysctl_ip_early_demux) ||
-	    !READ_ONCE(net->ipv4.sysctl_tcp_early_demux))
-		return;
-	dst = rcu_dereference(sk->sk_rx_dst);
-	if (dst)
-		dst = dst_check(dst, sk->sk_family == AF_INET6 ?
-				     sk->sk_rx_dst_cookie : 0);
-	if (dst && sk->sk_rx_dst_ifindex == skb->skb_iif)
-		skb_dst_set_noref(skb, dst);
+	percore_count_fragments(svc, skb, family);
+	lane = percore_nat_lane(net, svc, skb, thoff, family);
+	th = percore_tcp_hdr(skb, thoff);
+	percore_set_port(skb, &th->dest, svc->lane[lane].port, &th->check);
+	return NF_ACCEPT;
 }
 
-/**
- * percore_is_fragment6() - is it the first fragment of an IPv6 packet?
- * @svc: its service
- * @skb: packet, IPv6 header pulled and checked
- *
- * Context: softirq, RCU.
- * Return: true if it is, or if that cannot be told.
- */
-bool percore_is_fragment6(const struct percore_service *svc,
-			  const struct sk_buff *skb)
+/* Nobody listens at a private port: the lanes' listeners are inside. */
+static noinline unsigned int
+percore_in_private(const struct percore_service *svc)
 {
-	struct percore_where where;
-
-	return ipv6_hdr(skb)->nexthdr != svc->proto &&
-	       (!percore_find6(skb, 0, &where) || where.fragment);
+	if (svc->method == PERCORE_METHOD_FRONT)
+		return NF_ACCEPT;
+	percore_count(svc, PERCORE_STAT_DROPPED_DIRECT);
+	return NF_DROP;
 }
 
 /* A packet arrives for a service's port. */
-static unsigned int percore_in(struct sk_buff *skb,
-			       const struct percore_slot *slot,
-			       const struct nf_hook_state *state,
-			       unsigned int thoff)
+static __always_inline unsigned int
+percore_in(struct sk_buff *skb, const struct percore_slot *slot,
+	   const struct nf_hook_state *state, unsigned int thoff, u8 family,
+	   u8 proto)
 {
 	struct percore_service *svc = slot->svc;
 	u8 method = svc->method;
@@ -93,77 +126,132 @@ static unsigned int percore_in(struct sk_buff *skb,
 	/* Method steer rewrites nothing: connection tracking may follow it. */
 	if (method == PERCORE_METHOD_NAT)
 		percore_untrack(skb);
-	if (slot->lane != PERCORE_PUBLIC) {
-		/* Nobody listens there: the lanes' listeners are inside. */
-		if (method == PERCORE_METHOD_FRONT)
-			return NF_ACCEPT;
-		percore_count(svc, PERCORE_STAT_DROPPED_DIRECT);
-		return NF_DROP;
-	}
+	if (unlikely(slot->lane != PERCORE_PUBLIC))
+		return percore_in_private(svc);
 	/* A VRF runs this hook again with itself as the device, to which its
 	 * sockets are bound.
 	 */
 	if (netif_is_l3_slave(state->in))
 		return NF_ACCEPT;
-	if (slot->svc->proto == IPPROTO_UDP)
-		return percore_udp_in(skb, slot->svc, state->net, thoff);
+	if (proto == IPPROTO_UDP)
+		return percore_udp_in(skb, svc, state->net, thoff);
 	/* The stack drops it and counts it; do not lead it anywhere. */
 	if (percore_tcp_hdr(skb, thoff)->doff < sizeof(struct tcphdr) / 4)
 		return NF_ACCEPT;
 	if (method != PERCORE_METHOD_NAT)
 		return percore_steer_in(skb, svc, state->net, thoff);
-	return percore_nat_in(skb, svc, state->net, thoff);
+	return percore_nat_in(skb, svc, state->net, thoff, family);
 }
 
-/**
- * percore_in4() - a packet over IPv4 arrives
- * @skb: packet, whole, IP header pulled and checked
- * @table: ports of this netns for its protocol
- * @state: the hook's
- * @len: length of a header of its protocol
- *
- * Context: softirq, RCU.
- * Return: netfilter verdict.
- */
-unsigned int percore_in4(struct sk_buff *skb, const struct percore_table *table,
-			 const struct nf_hook_state *state, unsigned int len)
+/* A packet of TCP or UDP over IPv4 arrives, whole. */
+static __always_inline unsigned int
+percore_in4(struct sk_buff *skb, const struct percore_table *table,
+	    const struct nf_hook_state *state, u8 proto)
 {
 	unsigned int thoff = ip_hdrlen(skb);
 	const struct percore_slot *slot;
 
 	/* Somebody at ingress has chosen the socket already. */
-	if (skb->sk)
+	if (!table || skb->sk)
 		return NF_ACCEPT;
 	/* Nobody takes half a header. */
-	if (!pskb_may_pull(skb, thoff + len))
+	if (!pskb_may_pull(skb, thoff + percore_header_len(proto)))
 		return NF_DROP;
 	slot = percore_table_find(table, ip_hdr(skb)->daddr,
 				  percore_ports_of(skb, thoff)->dest);
-	return slot ? percore_in(skb, slot, state, thoff) : NF_ACCEPT;
+	return slot ? percore_in(skb, slot, state, thoff, AF_INET, proto)
+		    : NF_ACCEPT;
+}
+
+/* Not inlined: packets that are plain need no stack frame for it. */
+static noinline unsigned int percore_look4(const struct percore_net *pn,
+					   struct sk_buff *skb,
+					   const struct nf_hook_state *state)
+{
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
+	    !percore_gather4(skb, state))
+		return NF_STOLEN;
+	switch (ip_hdr(skb)->protocol) {
+	case IPPROTO_TCP:
+		return percore_in4(skb,
+				   rcu_dereference(pn->table[PERCORE_TCP4]),
+				   state, IPPROTO_TCP);
+	case IPPROTO_UDP:
+		return percore_in4(skb,
+				   rcu_dereference(pn->table[PERCORE_UDP4]),
+				   state, IPPROTO_UDP);
+	case IPPROTO_ICMP:
+		return percore_icmp_in4(skb, pn, state->net);
+	}
+	return NF_ACCEPT;
 }
 
 /**
- * percore_in6() - a packet over IPv6 arrives
- * @skb: packet, IPv6 header pulled and checked; no later fragment
- * @table: ports of this netns for its protocol
+ * percore_hook_in4() - a packet over IPv4 arrives
+ * @priv: its netns's struct percore_net
+ * @skb: packet, IP header pulled and checked
  * @state: the hook's
- * @thoff: offset of the transport header from the network header
- * @len: length of that header
  *
  * Context: softirq, RCU.
  * Return: netfilter verdict.
  */
-unsigned int percore_in6(struct sk_buff *skb, const struct percore_table *table,
-			 const struct nf_hook_state *state, unsigned int thoff,
-			 unsigned int len)
+unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	const struct percore_net *pn = priv;
+
+	return percore_is_plain4(pn, skb) ? NF_ACCEPT
+					  : percore_look4(pn, skb, state);
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+/* A packet of TCP or UDP over IPv6 arrives, no later fragment. */
+static __always_inline unsigned int
+percore_in6(struct sk_buff *skb, const struct percore_table *table,
+	    const struct nf_hook_state *state, unsigned int thoff, u8 proto)
 {
 	const struct percore_slot *slot;
 
-	if (skb->sk)
+	if (!table || skb->sk)
 		return NF_ACCEPT;
-	if (!pskb_may_pull(skb, thoff + len))
+	if (!pskb_may_pull(skb, thoff + percore_header_len(proto)))
 		return NF_DROP;
 	slot = percore_table_find6(table, &ipv6_hdr(skb)->daddr,
 				   percore_ports_of(skb, thoff)->dest);
-	return slot ? percore_in(skb, slot, state, thoff) : NF_ACCEPT;
+	return slot ? percore_in(skb, slot, state, thoff, AF_INET6, proto)
+		    : NF_ACCEPT;
 }
+
+/**
+ * percore_hook_in6() - a packet over IPv6 arrives
+ * @priv: its netns's struct percore_net
+ * @skb: packet, IPv6 header pulled and checked
+ * @state: the hook's
+ *
+ * Context: softirq, RCU.
+ * Return: netfilter verdict.
+ */
+unsigned int percore_hook_in6(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	const struct percore_net *pn = priv;
+	struct percore_where where;
+
+	if (!percore_find6(skb, 0, &where))
+		return NF_ACCEPT;
+	switch (where.proto) {
+	case IPPROTO_TCP:
+		return percore_in6(skb,
+				   rcu_dereference(pn->table[PERCORE_TCP6]),
+				   state, where.off, IPPROTO_TCP);
+	case IPPROTO_UDP:
+		return percore_in6(skb,
+				   rcu_dereference(pn->table[PERCORE_UDP6]),
+				   state, where.off, IPPROTO_UDP);
+	case IPPROTO_ICMPV6:
+		return where.fragment ? NF_ACCEPT :
+		       percore_icmp_in6(skb, pn, state->net, where.off);
+	}
+	return NF_ACCEPT;
+}
+#endif

@@ -8,12 +8,9 @@
  *
  * Module and per-netns life; the netfilter hooks.
  */
-#include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
-#include <linux/udp.h>
-#include <net/ip.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netns/generic.h>
 
@@ -45,90 +42,6 @@ struct percore_net *percore_pernet(const struct net *net)
 	return net_generic(net, percore_net_id);
 }
 
-/* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
- * look at? Only a connection's first packet and what may return a SYN cookie are
- * of interest. The stack finds the socket of every other by itself, and a
- * private port that lets no first packet pass has none. What remains is few
- * instructions for each packet of an established connection.
- */
-static bool percore_is_plain4(const struct percore_net *pn,
-			      const struct sk_buff *skb)
-{
-	const struct percore_table *table;
-	const struct iphdr *iph = ip_hdr(skb);
-
-	table = rcu_dereference(pn->table[PERCORE_TCP4]);
-	return table && !table->nat && iph->protocol == IPPROTO_TCP &&
-	       !ip_is_fragment(iph) &&
-	       skb_headlen(skb) >= iph->ihl * 4 + sizeof(struct tcphdr) &&
-	       !percore_tcp_hdr(skb, iph->ihl * 4)->syn &&
-	       !percore_cookies_recent(pn);
-}
-
-static unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
-				     const struct nf_hook_state *state);
-
-/* Not inlined: packets that are whole need no stack frame for it. */
-static noinline unsigned int
-percore_hook_fragment4(void *priv, struct sk_buff *skb,
-		       const struct nf_hook_state *state)
-{
-	if (!percore_gather4(skb, state))
-		return NF_STOLEN;
-	return percore_hook_in4(priv, skb, state);
-}
-
-static unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
-				     const struct nf_hook_state *state)
-{
-	const struct percore_net *pn = priv;
-	const struct percore_table *table;
-
-	if (percore_is_plain4(pn, skb))
-		return NF_ACCEPT;
-	if (unlikely(ip_is_fragment(ip_hdr(skb))))
-		return percore_hook_fragment4(priv, skb, state);
-	switch (ip_hdr(skb)->protocol) {
-	case IPPROTO_TCP:
-		table = rcu_dereference(pn->table[PERCORE_TCP4]);
-		return table ? percore_in4(skb, table, state,
-					   sizeof(struct tcphdr)) : NF_ACCEPT;
-	case IPPROTO_UDP:
-		table = rcu_dereference(pn->table[PERCORE_UDP4]);
-		return table ? percore_in4(skb, table, state,
-					   sizeof(struct udphdr)) : NF_ACCEPT;
-	case IPPROTO_ICMP:
-		return percore_icmp_in4(skb, pn, state->net);
-	}
-	return NF_ACCEPT;
-}
-
-static unsigned int percore_hook_out4(void *priv, struct sk_buff *skb,
-				      const struct nf_hook_state *state)
-{
-	const struct percore_net *pn = priv;
-	const struct percore_table *table;
-
-	/* A raw socket may send less than a header, or a broken one. */
-	if (!pskb_may_pull(skb, sizeof(struct iphdr)) || ip_hdr(skb)->ihl < 5)
-		return NF_ACCEPT;
-	switch (ip_hdr(skb)->protocol) {
-	case IPPROTO_TCP:
-		table = rcu_dereference(pn->table[PERCORE_TCP4]);
-		return table ? percore_nat_out4(skb, table,
-						sizeof(struct tcphdr))
-			     : NF_ACCEPT;
-	case IPPROTO_UDP:
-		table = rcu_dereference(pn->table[PERCORE_UDP4]);
-		return table ? percore_nat_out4(skb, table,
-						sizeof(struct udphdr))
-			     : NF_ACCEPT;
-	case IPPROTO_ICMP:
-		return percore_icmp_out4(skb, pn);
-	}
-	return NF_ACCEPT;
-}
-
 static const struct nf_hook_ops percore_ops_in4 = {
 	.hook = percore_hook_in4,
 	.pf = NFPROTO_IPV4,
@@ -144,59 +57,6 @@ static const struct nf_hook_ops percore_ops_out4 = {
 };
 
 #if IS_ENABLED(CONFIG_IPV6)
-static unsigned int percore_hook_in6(void *priv, struct sk_buff *skb,
-				     const struct nf_hook_state *state)
-{
-	const struct percore_net *pn = priv;
-	const struct percore_table *table;
-	struct percore_where where;
-
-	if (!percore_find6(skb, 0, &where))
-		return NF_ACCEPT;
-	switch (where.proto) {
-	case IPPROTO_TCP:
-		table = rcu_dereference(pn->table[PERCORE_TCP6]);
-		return table ? percore_in6(skb, table, state, where.off,
-					   sizeof(struct tcphdr)) : NF_ACCEPT;
-	case IPPROTO_UDP:
-		table = rcu_dereference(pn->table[PERCORE_UDP6]);
-		return table ? percore_in6(skb, table, state, where.off,
-					   sizeof(struct udphdr)) : NF_ACCEPT;
-	case IPPROTO_ICMPV6:
-		return where.fragment ? NF_ACCEPT :
-		       percore_icmp_in6(skb, pn, state->net, where.off);
-	}
-	return NF_ACCEPT;
-}
-
-static unsigned int percore_hook_out6(void *priv, struct sk_buff *skb,
-				      const struct nf_hook_state *state)
-{
-	const struct percore_net *pn = priv;
-	const struct percore_table *table;
-	struct percore_where where;
-
-	if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)) ||
-	    !percore_find6(skb, 0, &where))
-		return NF_ACCEPT;
-	switch (where.proto) {
-	case IPPROTO_TCP:
-		table = rcu_dereference(pn->table[PERCORE_TCP6]);
-		return table ? percore_nat_out6(skb, table, where.off,
-						sizeof(struct tcphdr))
-			     : NF_ACCEPT;
-	case IPPROTO_UDP:
-		table = rcu_dereference(pn->table[PERCORE_UDP6]);
-		return table ? percore_nat_out6(skb, table, where.off,
-						sizeof(struct udphdr))
-			     : NF_ACCEPT;
-	case IPPROTO_ICMPV6:
-		return where.fragment ? NF_ACCEPT :
-		       percore_icmp_out6(skb, pn, where.off);
-	}
-	return NF_ACCEPT;
-}
-
 static const struct nf_hook_ops percore_ops_in6 = {
 	.hook = percore_hook_in6,
 	.pf = NFPROTO_IPV6,

@@ -7,10 +7,13 @@
  *	dump		what it tells: services and counters
  *	notify		what it tells unasked
  *	icmp		errors about our flows, both directions
- *	in		whose service is this packet's; a socket goes with it
+ *	in		whose service is this packet's; method nat, where it has a socket
+ *	out		what leaves: method nat
+ *	attach		a socket goes with its packet
+ *	rewrite		a port of a packet is replaced
  *	former		connections of the method that a service had before
  *	find6		where the transport header of an IPv6 packet is
- *	nat, steer	two methods: what happens to one packet
+ *	nat, steer	two methods: a packet that has no socket
  *	front		the third, by a listener of ours
  *	udp		method nat for a datagram
  *	gather		fragments become packets
@@ -39,6 +42,7 @@
 #include <linux/smp.h>
 #include <linux/tcp.h>
 #include <linux/types.h>
+#include <linux/udp.h>
 #include <linux/workqueue.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
@@ -314,15 +318,16 @@ unsigned int percore_icmp_out6(struct sk_buff *skb,
 			       unsigned int thoff);
 
 /* in.c */
-unsigned int percore_in4(struct sk_buff *skb, const struct percore_table *table,
-			 const struct nf_hook_state *state, unsigned int len);
-unsigned int percore_in6(struct sk_buff *skb, const struct percore_table *table,
-			 const struct nf_hook_state *state, unsigned int thoff,
-			 unsigned int len);
-bool percore_is_fragment6(const struct percore_service *svc,
-			  const struct sk_buff *skb);
-void percore_attach(struct net *net, struct sk_buff *skb, unsigned int thoff,
-		    struct sock *sk);
+unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state);
+unsigned int percore_hook_in6(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state);
+
+/* out.c */
+unsigned int percore_hook_out4(void *priv, struct sk_buff *skb,
+			       const struct nf_hook_state *state);
+unsigned int percore_hook_out6(void *priv, struct sk_buff *skb,
+			       const struct nf_hook_state *state);
 
 /* gather.c */
 bool percore_gather4(struct sk_buff *skb, const struct nf_hook_state *state);
@@ -334,19 +339,14 @@ u8 percore_former_method(struct net *net, const struct percore_service *svc,
 /* find6.c */
 bool percore_find6(const struct sk_buff *skb, unsigned int off,
 		   struct percore_where *where);
+bool percore_is_fragment6(const struct sk_buff *skb);
 
 /* nat.c */
-unsigned int percore_nat_in(struct sk_buff *skb,
-			    const struct percore_service *svc,
-			    struct net *net, unsigned int thoff);
-unsigned int percore_nat_out4(struct sk_buff *skb,
-			      const struct percore_table *table,
-			      unsigned int len);
-unsigned int percore_nat_out6(struct sk_buff *skb,
-			      const struct percore_table *table,
-			      unsigned int thoff, unsigned int len);
-void percore_set_port(const struct sk_buff *skb, __be16 *port, __be16 to,
-		      __sum16 *sum);
+u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
+			  struct sk_buff *skb, unsigned int thoff, u16 own);
+u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
+		      struct sk_buff *skb, unsigned int thoff, u16 own,
+		      u16 lane, struct sock *sk);
 
 /* udp.c */
 struct sock *percore_udp_at(struct net *net, const struct percore_service *svc,
@@ -554,11 +554,17 @@ static inline struct percore_ports *percore_ports_of(const struct sk_buff *skb,
 
 /* A packet that was put together on its way here. */
 static inline void percore_count_fragments(const struct percore_service *svc,
-					   const struct sk_buff *skb)
+					   const struct sk_buff *skb, u8 family)
 {
-	if (unlikely(svc->family == AF_INET6 ? IP6CB(skb)->frag_max_size
+	if (unlikely(family == AF_INET6 ? IP6CB(skb)->frag_max_size
 					     : IPCB(skb)->frag_max_size))
 		percore_count(svc, PERCORE_STAT_FRAG);
+}
+
+static inline unsigned int percore_header_len(u8 proto)
+{
+	return proto == IPPROTO_UDP ? sizeof(struct udphdr)
+				    : sizeof(struct tcphdr);
 }
 
 static inline struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
@@ -613,23 +619,6 @@ static inline bool percore_cookies_recent(const struct percore_net *pn)
 	return unlikely(last) &&
 	       time_in_range(jiffies, last - HZ,
 			     last + TCP_SYNCOOKIE_VALID + HZ);
-}
-
-/**
- * percore_may_attach() - may a socket go with this packet?
- * @svc: its service
- * @skb: packet; of IPv4, a whole one
- *
- * Context: softirq, RCU.
- * Return: false for one that a bridge passes through netfilter, which may
- * leave by another port, for one that is not for this host, and for a
- * fragment.
- */
-static inline bool percore_may_attach(const struct percore_service *svc,
-				      const struct sk_buff *skb)
-{
-	return skb->pkt_type == PACKET_HOST && !nf_bridge_in_prerouting(skb) &&
-	       (svc->family == AF_INET || !percore_is_fragment6(svc, skb));
 }
 
 /* One that may end a handshake. */

@@ -18,6 +18,7 @@
 #include <net/tcp.h>
 
 #include "percore.h"
+#include "attach.h"
 
 /**
  * percore_note_cookies() - note that a listener may answer with a cookie
@@ -104,7 +105,7 @@ static void percore_steer_ack(struct net *net,
 			sk = percore_flow_at(net, svc, &tuple, svc->port);
 	}
 	if (sk) {
-		percore_attach(net, skb, thoff, sk);
+		percore_attach(net, skb, thoff, sk, svc->family);
 		return;
 	}
 	percore_count(svc, PERCORE_STAT_COOKIE);
@@ -136,10 +137,10 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 
 	if (percore_is_first(th)) {
 		if (svc->method != PERCORE_METHOD_FRONT &&
-		    percore_may_attach(svc, skb))
+		    percore_may_attach(skb, svc->family))
 			percore_steer_first(net, svc, skb, thoff);
 	} else if (unlikely(percore_cookies_recent(percore_pernet(net))) &&
-		   percore_is_ack(th) && percore_may_attach(svc, skb)) {
+		   percore_is_ack(th) && percore_may_attach(skb, svc->family)) {
 		percore_steer_ack(net, svc, skb, thoff);
 	}
 	return NF_ACCEPT;

@@ -116,14 +116,18 @@ static inline const struct percore_slot *
 percore_table_find(const struct percore_table *table, __be32 addr, __be16 port)
 {
 	u32 i = percore_table_start(table, addr, port);
+	const struct percore_slot *slot;
 
-	while (table->slots[i].svc) {
-		if (table->slots[i].addr.ip == addr &&
-		    table->slots[i].port == port)
-			return &table->slots[i];
+	/* A free slot may look like address 0 and port 0, but ends the search. */
+	for (;;) {
+		slot = &table->slots[i];
+		if (slot->addr.ip == addr && slot->port == port)
+			break;
+		if (!slot->svc)
+			return NULL;
 		i = (i + 1) & table->mask;
 	}
-	return NULL;
+	return slot->svc ? slot : NULL;
 }
 
 /**

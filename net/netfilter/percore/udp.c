@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Method nat for UDP: what happens to one datagram that arrives. One that
- * leaves is treated as TCP's are, in nat.c.
+ * leaves is treated as TCP's are, in out.c.
  *
  * A server that makes a socket of its own for a client, connected to it, has
  * flows: a datagram that such a socket waits for goes to its lane, whichever
@@ -18,6 +18,7 @@
 
 #include "percore_compat.h"
 #include "percore.h"
+#include "rewrite.h"
 
 /**
  * percore_udp_at() - find the UDP socket that a datagram would get
@@ -240,7 +241,7 @@ unsigned int percore_udp_in(struct sk_buff *skb,
 		percore_count(svc, PERCORE_STAT_DROPPED_NOMEM);
 		return NF_DROP;
 	}
-	percore_count_fragments(svc, skb);
+	percore_count_fragments(svc, skb, svc->family);
 	lane = percore_udp_lane(net, svc, skb, thoff);
 	percore_udp_set_port(skb, thoff, &percore_ports_of(skb, thoff)->dest,
 			     svc->lane[lane].port);
