@@ -47,6 +47,27 @@ struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
 					 tuple->sdif);
 }
 
+/* Is there surely no socket of a flow at a port? There is none in most buckets, and
+ * a look into one costs half of a search.
+ */
+static bool percore_nobody_at(struct net *net,
+			      const struct percore_service *svc,
+			      const struct percore_tuple *tuple, __be16 port)
+{
+	struct inet_hashinfo *hashinfo = net->ipv4.tcp_death_row.hashinfo;
+	u32 hash;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (svc->family == AF_INET6)
+		hash = inet6_ehashfn(net, &svc->vip.in6, ntohs(port),
+				     &tuple->addr.in6, tuple->port);
+	else
+#endif
+		hash = inet_ehashfn(net, svc->vip.ip, ntohs(port),
+				    tuple->addr.ip, tuple->port);
+	return hlist_nulls_empty(&inet_ehash_bucket(hashinfo, hash)->chain);
+}
+
 /**
  * percore_flow_elsewhere() - find the socket of a flow of method nat, not here
  * @net: netns
@@ -56,7 +77,7 @@ struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
  * @lane: result: the lane with the socket; @own when there is none
  *
  * A packet on its own lane costs one search; only a packet that belongs to
- * another lane, or to nobody, costs one per lane.
+ * another lane, or to nobody, costs one look per lane.
  *
  * Context: softirq, RCU.
  * Return: socket with a reference that sock_gen_put() gives back, or NULL.
@@ -71,9 +92,11 @@ struct sock *percore_flow_elsewhere(struct net *net,
 
 	*lane = own;
 	for (i = 0; !sk && i < svc->all; i++) {
-		if (i == own)
+		__be16 port = svc->lane[i].port;
+
+		if (i == own || percore_nobody_at(net, svc, tuple, port))
 			continue;
-		sk = percore_flow_at(net, svc, tuple, svc->lane[i].port);
+		sk = percore_flow_at(net, svc, tuple, port);
 		if (sk)
 			*lane = i;
 	}
@@ -101,103 +124,6 @@ struct sock *percore_flow_find(struct net *net,
 	*lane = own;
 	sk = percore_flow_at(net, svc, tuple, svc->lane[own].port);
 	return sk ?: percore_flow_elsewhere(net, svc, tuple, own, lane);
-}
-
-/**
- * percore_attach_listener() - let a listener go with a packet
- * @skb: packet that may carry one (percore_may_attach())
- * @sk: listener
- *
- * As one that a BPF program assigned at ingress does: not counted, alive under
- * RCU, dropped by sock_pfree(). But a packet that IPsec has unwrapped waits for a
- * work until it is delivered: its listener is counted.
- *
- * Context: softirq, RCU.
- */
-void percore_attach_listener(struct sk_buff *skb, struct sock *sk)
-{
-	/* A listener that would need a reference is found again later. */
-	if (sk_is_refcounted(sk))
-		return;
-	if (skb_sec_path(skb)) {
-		if (!refcount_inc_not_zero(&sk->sk_refcnt))
-			return;
-		skb->destructor = sock_edemux;
-	} else {
-		skb->destructor = sock_pfree;
-	}
-	skb->sk = sk;
-}
-
-/* Is a listener one for method front? One that can be reached from outside, or is
- * bound to a device, has not been told what it is for. With SO_REUSEPORT its
- * connections would let others bind the public port. A front is no lane's.
- */
-static bool percore_is_inside(const struct sock *sk, u8 family)
-{
-	if (sk->sk_family != family || sk->sk_bound_dev_if ||
-	    sk->sk_reuseport || percore_is_front(sk))
-		return false;
-#if IS_ENABLED(CONFIG_IPV6)
-	if (family == AF_INET6)
-		return ipv6_addr_loopback(&sk->sk_v6_rcv_saddr);
-#endif
-	return ipv4_is_loopback(sk->sk_rcv_saddr);
-}
-
-/* A lane's listener of method front. */
-static struct sock *percore_listener_inside(struct net *net,
-					    const struct percore_service *svc,
-					    struct sk_buff *skb,
-					    unsigned int doff, __be16 sport,
-					    __be16 port)
-{
-	int dif = net->loopback_dev->ifindex;
-	struct sock *sk;
-
-#if IS_ENABLED(CONFIG_IPV6)
-	if (svc->family == AF_INET6) {
-		sk = inet6_lookup_listener(net, skb, doff,
-					   &ipv6_hdr(skb)->saddr, sport,
-					   &in6addr_loopback, ntohs(port), dif,
-					   0);
-		return sk && percore_is_inside(sk, AF_INET6) ? sk : NULL;
-	}
-#endif
-	sk = __inet_lookup_listener(net, skb, doff, ip_hdr(skb)->saddr, sport,
-				    htonl(INADDR_LOOPBACK), ntohs(port), dif,
-				    0);
-	return sk && percore_is_inside(sk, AF_INET) ? sk : NULL;
-}
-
-static struct sock *percore_listener(struct net *net,
-				     const struct percore_service *svc,
-				     struct sk_buff *skb, unsigned int thoff,
-				     __be16 port)
-{
-	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
-	struct percore_tuple tuple;
-	unsigned int doff;
-
-	if (svc->proto == IPPROTO_UDP) {
-		percore_tuple_of(svc, skb, thoff, &tuple);
-		return percore_udp_at(net, svc, &tuple, port);
-	}
-	/* In front of the network header before routing, behind it later. */
-	doff = skb_network_offset(skb) + thoff + __tcp_hdrlen(th);
-	if (svc->method == PERCORE_METHOD_FRONT)
-		return percore_listener_inside(net, svc, skb, doff, th->source,
-					       port);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (svc->family == AF_INET6)
-		return inet6_lookup_listener(net, skb, doff,
-					     &ipv6_hdr(skb)->saddr, th->source,
-					     &svc->vip.in6, ntohs(port),
-					     inet6_iif(skb), inet6_sdif(skb));
-#endif
-	return __inet_lookup_listener(net, skb, doff, ip_hdr(skb)->saddr,
-				      th->source, svc->vip.ip, ntohs(port),
-				      skb->skb_iif, inet_sdif(skb));
 }
 
 /* For how many packets a CPU may do each of enum percore_look in a tick. */
@@ -357,34 +283,20 @@ static struct sock *percore_try(struct percore_search *s, u16 lane)
 	return percore_listener(s->net, s->svc, s->skb, s->thoff, l->port);
 }
 
-/* Own lane, then some by hash so that a flow's packets agree and the flows
- * share the load, then all.
+/* Some lanes by hash so that a flow's packets agree and the flows share the load,
+ * then all.
  */
-static struct sock *percore_try_all(struct percore_search *s, u16 own)
+static noinline struct sock *percore_try_others(struct percore_search *s)
 {
-	struct sock *sk;
+	struct sock *sk = NULL;
 	u32 i;
 
-	sk = percore_try(s, own);
 	for (i = 0; !sk && i < PERCORE_SPREAD_TRIES; i++)
 		sk = percore_try(s, percore_spread(s->svc, s->skb, s->thoff,
 						   i));
 	for (i = 0; !sk && i < s->svc->lanes; i++)
 		sk = percore_try(s, i);
 	return sk;
-}
-
-/**
- * percore_requests_many() - is a listener's queue of requests half full?
- * @sk: listener, alive under RCU
- *
- * Context: any.
- * Return: true if it is: it may be sending SYN cookies, or will be soon.
- */
-bool percore_requests_many(const struct sock *sk)
-{
-	return inet_csk_reqsk_queue_len(sk) >=
-	       READ_ONCE(sk->sk_max_ack_backlog) / 2;
 }
 
 /* Read without the queue's lock: a moment's error leaves one flow where it would
@@ -567,6 +479,40 @@ bool percore_flow_takes(struct net *net, const struct percore_service *svc,
 	return lane < svc->lanes && percore_try(&search, lane);
 }
 
+/* The same, where the own lane has no listener, @sk, or connections may leave it. */
+static noinline struct sock *
+percore_flow_search(struct net *net, const struct percore_service *svc,
+		    struct sk_buff *skb, unsigned int thoff, struct sock *sk,
+		    u16 own, u16 *lane)
+{
+	struct percore_search search = percore_search_of(net, svc, skb, thoff);
+	u16 home;
+
+	search.lane = own;
+	if (!sk)
+		sk = percore_try_others(&search);
+	if (!sk) {
+		search.resting = true;
+		sk = percore_try(&search, own) ?: percore_try_others(&search);
+	}
+	if (!sk) {
+		if (svc->proto == IPPROTO_UDP ||
+		    percore_tcp_hdr(skb, thoff)->syn)
+			percore_count(svc, PERCORE_STAT_REFUSED);
+		return NULL;
+	}
+	home = search.lane;
+	if (home != own)
+		percore_count(svc, PERCORE_STAT_FALLBACK);
+	if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
+	    percore_is_first(percore_tcp_hdr(skb, thoff)))
+		sk = percore_unload(&search, sk);
+	if (search.lane != home)
+		percore_count(svc, PERCORE_STAT_SPILLED);
+	*lane = search.lane;
+	return sk;
+}
+
 /**
  * percore_flow_listener() - choose the lane of a packet that has no socket
  * @net: netns
@@ -594,32 +540,15 @@ struct sock *percore_flow_listener(struct net *net,
 				   struct sk_buff *skb, unsigned int thoff,
 				   u16 own, u16 *lane)
 {
-	struct percore_search search = percore_search_of(net, svc, skb, thoff);
-	struct sock *sk;
-	u16 home;
+	const struct percore_lane *l = &svc->lane[own];
+	struct sock *sk = NULL;
 
 	*lane = own;
-	sk = percore_try_all(&search, own);
-	if (!sk) {
-		search.resting = true;
-		sk = percore_try_all(&search, own);
-	}
-	if (!sk) {
-		if (svc->proto == IPPROTO_UDP ||
-		    percore_tcp_hdr(skb, thoff)->syn)
-			percore_count(svc, PERCORE_STAT_REFUSED);
-		return NULL;
-	}
-	home = search.lane;
-	if (home != own)
-		percore_count(svc, PERCORE_STAT_FALLBACK);
-	if (svc->balance == PERCORE_BALANCE_SPILL && !search.resting &&
-	    percore_is_first(percore_tcp_hdr(skb, thoff)))
-		sk = percore_unload(&search, sk);
-	if (search.lane != home)
-		percore_count(svc, PERCORE_STAT_SPILLED);
-	*lane = search.lane;
-	return sk;
+	if (likely(!percore_is_resting(l)))
+		sk = percore_listener(net, svc, skb, thoff, l->port);
+	if (likely(sk && svc->balance != PERCORE_BALANCE_SPILL))
+		return sk;
+	return percore_flow_search(net, svc, skb, thoff, sk, own, lane);
 }
 
 /**

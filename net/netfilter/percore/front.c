@@ -86,7 +86,8 @@ static int percore_front_request(struct sock *sk, struct sk_buff *skb)
 		percore_send_reset(sk, skb);
 		return 0;
 	}
-	if (unlikely(percore_note_cookies(net, to))) {
+	if (unlikely(percore_sends_cookies(net, to))) {
+		percore_note_cookies(net);
 		percore_front_overflow(sk);
 		percore_front_hook(percore_pernet(net), svc->family);
 	}

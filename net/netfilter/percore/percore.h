@@ -17,6 +17,7 @@
  *	front		the third, by a listener of ours
  *	udp		method nat for a datagram
  *	gather		fragments become packets
+ *	listener	who listens at a lane's private port
  *	flow		whose packet is this: SYN -> lane, else socket -> lane
  *	timewait	an old connection makes room for a new one
  *	change		a service changes while connections live
@@ -44,6 +45,7 @@
 #include <linux/types.h>
 #include <linux/udp.h>
 #include <linux/workqueue.h>
+#include <net/inet_connection_sock.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
 #include <net/tcp.h>
@@ -93,6 +95,16 @@ enum percore_stat {
 };
 
 struct percore_front;
+
+/**
+ * struct percore_place - an address that lanes' listeners may be bound to
+ * @addr: address
+ * @hash: of it, as the stack hashes listeners, but for the port
+ */
+struct percore_place {
+	union nf_inet_addr addr;
+	u32 hash;
+};
 
 /* What a CPU does a few times in a tick only. */
 enum percore_look {
@@ -163,6 +175,8 @@ struct percore_lane {
  * @lane_of_cpu: index of the lane for packets received on each CPU; a CPU that
  *	has no lane of its own is given one of the others
  * @lane: the lanes
+ * @place: where their listeners may be; see percore_listener_init()
+ * @places: how many of @place there are
  * @public_used: a connection is on the public port; for change.c alone
  * @settled: no packet sees what was before it any more; for change.c alone
  * @born: RCU's state when packets began to see it
@@ -187,6 +201,8 @@ struct percore_service {
 	struct percore_stats __percpu *stats;
 	u16 *lane_of_cpu;
 	struct percore_lane *lane;
+	struct percore_place place[2];
+	u8 places;
 	/* end of what packets read */
 	bool public_used;
 	bool settled;
@@ -376,7 +392,7 @@ void percore_fronts_look(struct percore_net *pn);
 void percore_fronts_stop(struct percore_net *pn);
 
 /* steer.c */
-bool percore_note_cookies(struct net *net, const struct sock *sk);
+void percore_note_cookies(struct net *net);
 unsigned int percore_steer_in(struct sk_buff *skb,
 			      const struct percore_service *svc,
 			      struct net *net, unsigned int thoff);
@@ -398,10 +414,8 @@ struct sock *percore_flow_cookie(struct net *net,
 				 const struct percore_service *svc,
 				 struct sk_buff *skb, unsigned int thoff,
 				 u16 own, u16 *lane);
-bool percore_requests_many(const struct sock *sk);
 bool percore_flow_takes(struct net *net, const struct percore_service *svc,
 			struct sk_buff *skb, unsigned int thoff, u16 lane);
-void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
 struct sock *percore_flow_listener(struct net *net,
 				   const struct percore_service *svc,
 				   struct sk_buff *skb, unsigned int thoff,
@@ -409,6 +423,14 @@ struct sock *percore_flow_listener(struct net *net,
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach);
+
+/* listener.c */
+void percore_listener_init(struct net *net, struct percore_service *svc);
+struct sock *percore_listener(struct net *net,
+			      const struct percore_service *svc,
+			      struct sk_buff *skb, unsigned int thoff,
+			      __be16 port);
+void percore_attach_listener(struct sk_buff *skb, struct sock *sk);
 
 /* change.c */
 struct percore_service *percore_heir_alloc(const struct percore_service *old,
@@ -599,6 +621,38 @@ static inline void percore_tuple_of(const struct percore_service *svc,
 static inline bool percore_is_first(const struct tcphdr *th)
 {
 	return th->syn && !th->ack;
+}
+
+/**
+ * percore_requests_many() - is a listener's queue of requests half full?
+ * @sk: listener, alive under RCU
+ *
+ * Context: any.
+ * Return: true if it is: it may be sending SYN cookies, or will be soon.
+ */
+static inline bool percore_requests_many(const struct sock *sk)
+{
+	return inet_csk_reqsk_queue_len(sk) >=
+	       READ_ONCE(sk->sk_max_ack_backlog) / 2;
+}
+
+/**
+ * percore_sends_cookies() - may a listener answer with a cookie?
+ * @net: netns
+ * @sk: listener, alive under RCU
+ *
+ * It does when its queue of requests is full, and the packets of a whole batch
+ * come here before the first of them is queued, so half full is near enough.
+ *
+ * Context: any.
+ * Return: true if it may.
+ */
+static inline bool percore_sends_cookies(const struct net *net,
+					 const struct sock *sk)
+{
+	u8 mode = READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
+
+	return mode && (mode != 1 || percore_requests_many(sk));
 }
 
 /**

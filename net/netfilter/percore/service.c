@@ -296,6 +296,7 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 	bool in, nat;
 	int err;
 
+	percore_listener_init(net, svc);
 	*clash = (struct percore_slot){};
 	if (!percore_map_cpus(svc, lane))
 		return -EEXIST;

@@ -23,26 +23,18 @@
 /**
  * percore_note_cookies() - note that a listener may answer with a cookie
  * @net: netns
- * @sk: listener, alive under RCU
  *
- * It does when its queue of requests is full, and the packets of a whole batch
- * come here before the first of them is queued, so half full is near enough. The
- * note is written once a second at most.
+ * The note is written once a second at most.
  *
  * Context: softirq, RCU.
- * Return: true if it may.
  */
-bool percore_note_cookies(struct net *net, const struct sock *sk)
+void percore_note_cookies(struct net *net)
 {
-	u8 mode = READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
 	struct percore_net *pn = percore_pernet(net);
 	unsigned long last = READ_ONCE(pn->cookies), now = jiffies | 1;
 
-	if (!mode || (mode == 1 && !percore_requests_many(sk)))
-		return false;
 	if (!last || !time_in_range(now, last, last + HZ))
 		WRITE_ONCE(pn->cookies, now);
-	return true;
 }
 
 /* Is the port pair free for a new connection? If not, the socket that has it
@@ -78,8 +70,8 @@ static void percore_steer_first(struct net *net,
 		return;
 	percore_count(svc, PERCORE_STAT_NEW);
 	percore_flow_steer(net, svc, skb, thoff, percore_own_lane(svc), true);
-	if (skb->sk)
-		percore_note_cookies(net, skb->sk);
+	if (skb->sk && unlikely(percore_sends_cookies(net, skb->sk)))
+		percore_note_cookies(net);
 	if (unlikely(tw))
 		percore_make_room(tw, skb->sk);
 }
