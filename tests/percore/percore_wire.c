@@ -850,6 +850,61 @@ static void c_closed_rest(void)
 	}
 }
 
+/* A packet on each CPU; all are answered by @cpu's lane. */
+static void ask_from_all(struct flow *f, int cpu)
+{
+	static const int from[] = { 3, 1, 0, 2, 3 };
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		f->cpu = from[i];
+		lane_is(ask(f), cpu);
+	}
+	hang_up(f);
+}
+
+/* A SYN comes to one CPU and, sent again, to another, before any other packet shows
+ * that flows have moved. The client takes the answer of @cpu's lane, and says so on
+ * the other CPU.
+ */
+static void syn_twice(uint16_t port, int cpu)
+{
+	struct flow f[2] = { { port, PUBLIC, 0, 1000, 0 },
+			     { port, PUBLIC, 2, 1000, 0 } };
+
+	for (int i = 0; i < 2; i++) {
+		send_how(&f[i], SYN, NULL, 0, &usual);
+		expect_synack(&f[i]);
+	}
+	f[cpu / 2].cpu = 2 - cpu;
+	send_how(&f[cpu / 2], ACK, NULL, 0, &usual);
+	lane_is(ask(&f[cpu / 2]), cpu);
+	ask_from_all(&f[cpu / 2], cpu);
+}
+
+static void c_syn_first(void)
+{
+	syn_twice(5150, 0);
+}
+
+static void c_syn_second(void)
+{
+	syn_twice(5151, 2);
+}
+
+/* The same with a port in TIME_WAIT: its new connection is on another lane. */
+static void c_rest_moved(void)
+{
+	struct flow f = { 5160, PUBLIC, 0, 1000, 0 };
+
+	rest(&f);
+	f.cpu = 2;
+	f.seq += 100000;
+	f.ack = 0;
+	handshake(&f);
+	lane_is(ask(&f), 2);
+	ask_from_all(&f, 2);
+}
+
 /* A client's reset ends the connection; what comes behind is reset. But if the
  * server is still in the call that sent its answer, both wait for it, and what
  * meets the connection just when it has ended is dropped: so it is sent again.
@@ -973,6 +1028,9 @@ static const struct {
 	{ "half-close", c_half_close },
 	{ "keepalive", c_keepalive },
 	{ "time-wait", c_time_wait },
+	{ "syn-first", c_syn_first },
+	{ "syn-second", c_syn_second },
+	{ "rest-moved", c_rest_moved },
 	{ "reset", c_reset },
 	{ "closed", c_closed },
 	{ "rest", c_rest },

@@ -156,6 +156,12 @@ authenticated()
 	wire authenticated && [[ $(pc_stat new) == $((new + 1)) ]]
 }
 
+# settled CASE: where no packet has come to a CPU that was another's
+settled()
+{
+	pc_del && pc_add && wire "$1"
+}
+
 each()
 {
 	check "$PC_METHOD: a connection, its packets on two CPUs" wire plain
@@ -179,7 +185,7 @@ need_cmd percore_wire nft
 modprobe tun || skip "no tun here"
 tun
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 44 : 50))
+ktap_set_plan $((PC_FAMILY == 4 ? 47 : 53))
 dmesg_mark
 # Fast Open for all listeners
 pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027
@@ -197,6 +203,11 @@ for PC_METHOD in front nat steer; do
 		check "both ends call each other at once" simultaneous
 		check "connection tracking saw nothing of all that" untracked
 		pc_srv nft delete table inet pc
+		pc_serve "${PC_PORTS[@]}"
+		check "a SYN on two CPUs, the first's answer is taken" settled syn-first
+		check "a SYN on two CPUs, the second's answer is taken" settled syn-second
+		check "TIME_WAIT on a CPU, a connection on another, packets on both" \
+			settled rest-moved
 	else
 		each
 	fi

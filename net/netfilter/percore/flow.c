@@ -69,36 +69,75 @@ static bool percore_nobody_at(struct net *net,
 }
 
 /**
+ * percore_flow_fits() - is a packet for this socket, or for another of its flow?
+ * @sk: socket
+ * @th: the packet's TCP header; NULL for none
+ *
+ * A flow may have two, on two lanes: a first packet that was sent again and came to
+ * another CPU than before makes another request (see percore_is_settled()). Of a
+ * request and of what is in TIME_WAIT it can be told whether they mean the packet.
+ *
+ * Context: any.
+ * Return: false if @sk is one of these, and it does not.
+ */
+bool percore_flow_fits(struct sock *sk, const struct tcphdr *th)
+{
+	if (sk_fullsock(sk))
+		return true;
+	if (!th)
+		return false;
+	if (percore_is_first(th))
+		return true;
+	if (sk->sk_state == TCP_TIME_WAIT)
+		return ntohl(th->seq) == READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt);
+	return th->ack &&
+	       ntohl(th->ack_seq) == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
+}
+
+/**
  * percore_flow_elsewhere() - find the socket of a flow of method nat, not here
  * @net: netns
  * @svc: service
  * @tuple: the client's end
- * @own: this CPU's lane, where it is not
+ * @th: the packet's TCP header; NULL for none
+ * @own: this CPU's lane, where there is none that fits
+ * @sk: what there is in its place, with a reference that is passed on or given back;
+ *	or NULL
  * @lane: result: the lane with the socket; @own when there is none
  *
  * A packet on its own lane costs one search; only a packet that belongs to
  * another lane, or to nobody, costs one look per lane.
  *
  * Context: softirq, RCU.
- * Return: socket with a reference that sock_gen_put() gives back, or NULL.
+ * Return: socket with a reference that sock_gen_put() gives back, or NULL: one that
+ * fits, else any that is not here, else @sk.
  */
 struct sock *percore_flow_elsewhere(struct net *net,
 				    const struct percore_service *svc,
-				    const struct percore_tuple *tuple, u16 own,
-				    u16 *lane)
+				    const struct percore_tuple *tuple,
+				    const struct tcphdr *th, u16 own,
+				    struct sock *sk, u16 *lane)
 {
-	struct sock *sk = NULL;
+	struct sock *other;
+	__be16 port;
 	u16 i;
 
 	*lane = own;
-	for (i = 0; !sk && i < svc->all; i++) {
-		__be16 port = svc->lane[i].port;
-
+	for (i = 0; i < svc->all; i++) {
+		port = svc->lane[i].port;
 		if (i == own || percore_nobody_at(net, svc, tuple, port))
 			continue;
-		sk = percore_flow_at(net, svc, tuple, port);
-		if (sk)
+		other = percore_flow_at(net, svc, tuple, port);
+		if (!other)
+			continue;
+		if (!sk || percore_flow_fits(other, th)) {
+			swap(sk, other);
 			*lane = i;
+		}
+		if (other)
+			sock_gen_put(other);
+		if (percore_flow_fits(sk, th))
+			break;
 	}
 	return sk;
 }
@@ -108,6 +147,7 @@ struct sock *percore_flow_elsewhere(struct net *net,
  * @net: netns
  * @svc: service
  * @tuple: the client's end
+ * @th: the packet's TCP header; NULL for none
  * @own: lane to try first
  * @lane: result: the lane with the socket; @own when there is none
  *
@@ -116,14 +156,16 @@ struct sock *percore_flow_elsewhere(struct net *net,
  */
 struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
-			       const struct percore_tuple *tuple, u16 own,
-			       u16 *lane)
+			       const struct percore_tuple *tuple,
+			       const struct tcphdr *th, u16 own, u16 *lane)
 {
 	struct sock *sk;
 
 	*lane = own;
 	sk = percore_flow_at(net, svc, tuple, svc->lane[own].port);
-	return sk ?: percore_flow_elsewhere(net, svc, tuple, own, lane);
+	if (sk && percore_flow_fits(sk, th))
+		return sk;
+	return percore_flow_elsewhere(net, svc, tuple, th, own, sk, lane);
 }
 
 /* For how many packets a CPU may do each of enum percore_look in a tick. */
@@ -479,7 +521,9 @@ bool percore_flow_takes(struct net *net, const struct percore_service *svc,
 	return lane < svc->lanes && percore_try(&search, lane);
 }
 
-/* The same, where the own lane has no listener, @sk, or connections may leave it. */
+/* percore_flow_listener() where the own lane has no listener, @sk, or connections may
+ * leave it.
+ */
 static noinline struct sock *
 percore_flow_search(struct net *net, const struct percore_service *svc,
 		    struct sk_buff *skb, unsigned int thoff, struct sock *sk,
@@ -510,6 +554,8 @@ percore_flow_search(struct net *net, const struct percore_service *svc,
 	if (search.lane != home)
 		percore_count(svc, PERCORE_STAT_SPILLED);
 	*lane = search.lane;
+	if (*lane != own)
+		percore_note_moved(svc);
 	return sk;
 }
 

@@ -22,8 +22,8 @@ static bool percore_lives(struct net *net, const struct percore_service *svc,
 	u16 lane;
 
 	if (nat)
-		sk = percore_flow_find(net, svc, tuple, percore_own_lane(svc),
-				       &lane);
+		sk = percore_flow_find(net, svc, tuple, th,
+				       percore_own_lane(svc), &lane);
 	else
 		sk = percore_flow_at(net, svc, tuple, svc->port);
 	if (!sk)

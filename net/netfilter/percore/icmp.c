@@ -202,7 +202,7 @@ static bool percore_icmp_lane(struct net *net,
 		percore_udp_find(net, svc, tuple, own, lane);
 		return true;
 	}
-	sk = percore_flow_find(net, svc, tuple, own, lane);
+	sk = percore_flow_find(net, svc, tuple, NULL, own, lane);
 	if (!sk)
 		return false;
 	sock_gen_put(sk);

@@ -10,7 +10,6 @@
  */
 #include <linux/ip.h>
 #include <linux/tcp.h>
-#include <linux/udp.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/sock.h>
@@ -20,9 +19,6 @@
 #include "percore.h"
 #include "attach.h"
 #include "rewrite.h"
-
-/* An IPv4 header's first byte when there are no options. */
-#define PERCORE_PLAIN_IP4	0x45
 
 /* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
  * look at? Only a connection's first packet and what may return a SYN cookie are
@@ -37,10 +33,10 @@ static bool percore_is_plain4(const struct percore_net *pn,
 	const struct iphdr *iph = ip_hdr(skb);
 
 	table = rcu_dereference(pn->table[PERCORE_TCP4]);
-	return table && !table->nat && *(const u8 *)iph == PERCORE_PLAIN_IP4 &&
-	       iph->protocol == IPPROTO_TCP && !ip_is_fragment(iph) &&
-	       skb_headlen(skb) >= sizeof(*iph) + sizeof(struct tcphdr) &&
-	       !percore_tcp_hdr(skb, sizeof(*iph))->syn &&
+	return table && !table->nat && iph->protocol == IPPROTO_TCP &&
+	       !ip_is_fragment(iph) &&
+	       skb_headlen(skb) >= iph->ihl * 4 + sizeof(struct tcphdr) &&
+	       !percore_tcp_hdr(skb, iph->ihl * 4)->syn &&
 	       !percore_cookies_recent(pn);
 }
 
@@ -73,8 +69,8 @@ percore_nat_lane(struct net *net, const struct percore_service *svc,
 	sk = percore_nat_own(net, svc, skb, thoff, svc->lane[own].port, family);
 	if (unlikely(!sk))
 		return percore_nat_elsewhere(net, svc, skb, thoff, own);
-	if (unlikely(sk->sk_state == TCP_TIME_WAIT))
-		return percore_nat_rests(net, svc, skb, thoff, own, own, sk);
+	if (unlikely(!sk_fullsock(sk)))
+		return percore_nat_partly(net, svc, skb, thoff, own, sk);
 	percore_count(svc, PERCORE_STAT_LOCAL);
 	percore_attach_if(net, skb, thoff, sk, family);
 	return own;
@@ -168,9 +164,12 @@ static noinline unsigned int percore_look4(const struct percore_net *pn,
 					   struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
-	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
-	    !percore_gather4(skb, state))
-		return NF_STOLEN;
+	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
+		if (!percore_gather4(skb, state))
+			return NF_STOLEN;
+		if (percore_is_plain4(pn, skb))
+			return NF_ACCEPT;
+	}
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
 		return percore_in4(skb,

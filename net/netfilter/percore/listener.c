@@ -30,8 +30,8 @@ static u32 percore_hash_of(struct net *net, const struct percore_service *svc,
  * @net: netns
  * @svc: service, filled in, not yet published
  *
- * With method front at the loopback address; else at the service's own, or at none,
- * in this order, which is that in which the stack looks.
+ * With method front at the loopback address; else at the service's own, or at any
+ * (the wildcard), in this order, which is that in which the stack looks.
  */
 void percore_listener_init(struct net *net, struct percore_service *svc)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Method nat: a TCP packet whose flow has no socket on this CPU's lane, or one in
- * TIME_WAIT. Which lane is it for, and what goes with it? (in.c has those that
- * find theirs.)
+ * Method nat: a TCP packet whose flow has no connection on this CPU's lane. Which lane
+ * is it for, and what goes with it? (in.c has those that find theirs.)
  */
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
@@ -15,9 +14,10 @@
 /* A packet without a socket: count what it is, and choose its lane. */
 static u16 percore_nat_new(struct net *net, const struct percore_service *svc,
 			   struct sk_buff *skb, unsigned int thoff, u16 own,
-			   bool attach, bool thorough)
+			   bool thorough)
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	bool attach = percore_may_attach(skb, svc->family);
 	u16 lane;
 
 	if (percore_is_first(th)) {
@@ -44,8 +44,12 @@ static u16 percore_nat_known(struct net *net, const struct percore_service *svc,
 			     struct sk_buff *skb, unsigned int thoff, u16 own,
 			     u16 lane, struct sock *sk)
 {
-	percore_count(svc, lane == own ? PERCORE_STAT_LOCAL
-				       : PERCORE_STAT_MIGRATED);
+	if (lane == own) {
+		percore_count(svc, PERCORE_STAT_LOCAL);
+	} else {
+		percore_count(svc, PERCORE_STAT_MIGRATED);
+		percore_note_moved(svc);
+	}
 	percore_attach_if(net, skb, thoff, sk, svc->family);
 	return lane;
 }
@@ -65,26 +69,14 @@ static bool percore_nat_is_left(struct net *net,
 	       !percore_flow_takes(net, svc, skb, thoff, lane);
 }
 
-/**
- * percore_nat_rests() - a packet's socket was found, and may be in TIME_WAIT
- * @net: netns
- * @svc: service
- * @skb: packet, TCP header writable
- * @thoff: offset of the TCP header from the network header
- * @own: this CPU's lane
- * @lane: the lane with the socket
- * @sk: socket, with a reference that goes to the packet or is given back
- *
- * If it is that of a former connection, on a lane that takes none, the new one goes
- * to a lane as any other does. The old one must go: on its lane's CPU it would be
- * found first. Where nobody listens it stays, and answers.
- *
- * Context: softirq, RCU.
- * Return: the packet's lane; its socket or listener is attached.
+/* A packet's socket was found, and may be in TIME_WAIT. If it is that of a former
+ * connection, on a lane that takes none, the new one goes to a lane as any other
+ * does. The old one must go: on its lane's CPU it would be found first. Where nobody
+ * listens it stays, and answers.
  */
-u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
-		      struct sk_buff *skb, unsigned int thoff, u16 own,
-		      u16 lane, struct sock *sk)
+static u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
+			     struct sk_buff *skb, unsigned int thoff, u16 own,
+			     u16 lane, struct sock *sk)
 {
 	u16 other;
 
@@ -94,6 +86,44 @@ u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
 	other = percore_flow_steer(net, svc, skb, thoff, own, true);
 	percore_make_room(inet_twsk(sk), skb->sk);
 	return skb->sk ? other : lane;
+}
+
+/**
+ * percore_nat_partly() - what this CPU's lane has is a request, or in TIME_WAIT
+ * @net: netns
+ * @svc: service
+ * @skb: packet, TCP header writable
+ * @thoff: offset of the TCP header from the network header
+ * @own: this CPU's lane
+ * @sk: what it has, with a reference that goes to the packet or is given back
+ *
+ * Context: softirq, RCU.
+ * Return: the packet's lane; its socket or listener is attached.
+ */
+u16 percore_nat_partly(struct net *net, const struct percore_service *svc,
+		       struct sk_buff *skb, unsigned int thoff, u16 own,
+		       struct sock *sk)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	struct percore_tuple tuple;
+	u16 lane = own;
+
+	if (unlikely(!percore_flow_fits(sk, th))) {
+		percore_tuple_of(svc, skb, thoff, &tuple);
+		sk = percore_flow_elsewhere(net, svc, &tuple, th, own, sk,
+					    &lane);
+	}
+	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+}
+
+/* Need a first packet not be looked for on other lanes? One with data may have made a
+ * connection there, not just a request.
+ */
+static bool percore_nat_is_new(const struct percore_service *svc,
+			       const struct sk_buff *skb, unsigned int thoff)
+{
+	return percore_is_first(percore_tcp_hdr(skb, thoff)) &&
+	       percore_is_settled(svc) && !percore_has_data(skb, thoff);
 }
 
 /**
@@ -110,24 +140,27 @@ u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
 u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
 			  struct sk_buff *skb, unsigned int thoff, u16 own)
 {
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 	struct percore_tuple tuple;
 	bool thorough = false;
 	struct sock *sk;
 	u16 lane;
 
+	if (percore_nat_is_new(svc, skb, thoff))
+		return percore_nat_new(net, svc, skb, thoff, own, thorough);
 	percore_tuple_of(svc, skb, thoff, &tuple);
-	sk = percore_flow_elsewhere(net, svc, &tuple, own, &lane);
+	sk = percore_flow_elsewhere(net, svc, &tuple, th, own, NULL, &lane);
 	/* Between a request and the connection that it becomes, neither is
 	 * hashed for an instant. On its own lane a flow would get over that,
 	 * on another it would be reset; so look twice.
 	 */
-	if (!sk && !percore_is_first(percore_tcp_hdr(skb, thoff))) {
+	if (!sk && !percore_is_first(th)) {
 		thorough = percore_may_look(svc, PERCORE_LOOK_AGAIN);
 		if (thorough)
-			sk = percore_flow_find(net, svc, &tuple, own, &lane);
+			sk = percore_flow_find(net, svc, &tuple, th, own,
+					       &lane);
 	}
 	if (!sk)
-		return percore_nat_new(net, svc, skb, thoff, own,
-				       percore_may_attach(skb, svc->family), thorough);
+		return percore_nat_new(net, svc, skb, thoff, own, thorough);
 	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
 }

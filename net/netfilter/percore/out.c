@@ -7,7 +7,6 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
-#include <linux/udp.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 

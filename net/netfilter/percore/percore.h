@@ -36,7 +36,6 @@
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
@@ -127,9 +126,12 @@ struct percore_looks {
  * struct percore_stats - one CPU's counters of one service
  * @n: counters, by enum percore_stat; they wrap at the machine's word, as the
  *	SNMP counters do
+ * @moved: method nat: when, in jiffies, the CPU last had to do with another's flow; 0
+ *	for never
  */
 struct percore_stats {
 	unsigned long n[PERCORE_STAT_COUNT];
+	unsigned long moved;
 	/* private: for percore_may_look() alone */
 	struct percore_looks looks[PERCORE_LOOKS];
 	/* private: for percore_udp_connects() alone */
@@ -360,9 +362,9 @@ bool percore_is_fragment6(const struct sk_buff *skb);
 /* nat.c */
 u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
 			  struct sk_buff *skb, unsigned int thoff, u16 own);
-u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
-		      struct sk_buff *skb, unsigned int thoff, u16 own,
-		      u16 lane, struct sock *sk);
+u16 percore_nat_partly(struct net *net, const struct percore_service *svc,
+		       struct sk_buff *skb, unsigned int thoff, u16 own,
+		       struct sock *sk);
 
 /* udp.c */
 struct sock *percore_udp_at(struct net *net, const struct percore_service *svc,
@@ -400,14 +402,16 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 /* flow.c */
 struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
 			     const struct percore_tuple *tuple, __be16 port);
+bool percore_flow_fits(struct sock *sk, const struct tcphdr *th);
 struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
-			       const struct percore_tuple *tuple, u16 own,
-			       u16 *lane);
+			       const struct percore_tuple *tuple,
+			       const struct tcphdr *th, u16 own, u16 *lane);
 struct sock *percore_flow_elsewhere(struct net *net,
 				    const struct percore_service *svc,
-				    const struct percore_tuple *tuple, u16 own,
-				    u16 *lane);
+				    const struct percore_tuple *tuple,
+				    const struct tcphdr *th, u16 own,
+				    struct sock *sk, u16 *lane);
 bool percore_may_look(const struct percore_service *svc,
 		      enum percore_look what);
 struct sock *percore_flow_cookie(struct net *net,
@@ -483,6 +487,39 @@ static inline void percore_count(const struct percore_service *svc,
 				 enum percore_stat stat)
 {
 	this_cpu_inc(svc->stats->n[stat]);
+}
+
+/**
+ * percore_note_moved() - this CPU has to do with a flow of another's lane
+ * @svc: service
+ *
+ * Context: any; a note that another CPU gets does no harm.
+ */
+static inline void percore_note_moved(const struct percore_service *svc)
+{
+	WRITE_ONCE(raw_cpu_ptr(svc->stats)->moved, jiffies | 1);
+}
+
+/**
+ * percore_is_settled() - do all flows of this CPU belong to its lane?
+ * @svc: service with method nat
+ *
+ * They do as long as the same packets come to the same CPU, and its lane takes
+ * connections. Then the first packet of one need not be looked for on all other
+ * lanes, at a price that grows with their number. That packets have begun to come to
+ * another CPU is seen by those that are not first ones; what first packets may do
+ * before, percore_flow_fits() puts right. Longer than the stack remembers anything
+ * about a connection that has ended, or has not begun.
+ *
+ * Context: any.
+ * Return: true if nothing else was seen for two minutes.
+ */
+static inline bool percore_is_settled(const struct percore_service *svc)
+{
+	unsigned long moved = READ_ONCE(raw_cpu_ptr(svc->stats)->moved);
+
+	return !moved || !time_in_range(jiffies | 1, moved,
+					moved + 2 * TCP_TIMEWAIT_LEN);
 }
 
 /**
@@ -579,7 +616,7 @@ static inline void percore_count_fragments(const struct percore_service *svc,
 					   const struct sk_buff *skb, u8 family)
 {
 	if (unlikely(family == AF_INET6 ? IP6CB(skb)->frag_max_size
-					     : IPCB(skb)->frag_max_size))
+					: IPCB(skb)->frag_max_size))
 		percore_count(svc, PERCORE_STAT_FRAG);
 }
 
@@ -593,6 +630,13 @@ static inline struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
 					     unsigned int thoff)
 {
 	return (struct tcphdr *)(skb_network_header(skb) + thoff);
+}
+
+static inline bool percore_has_data(const struct sk_buff *skb,
+				    unsigned int thoff)
+{
+	return skb->len - skb_network_offset(skb) >
+	       thoff + percore_tcp_hdr(skb, thoff)->doff * 4;
 }
 
 /**

@@ -12,7 +12,7 @@
 /**
  * percore_make_writable() - may the first bytes of a packet be written to?
  * @skb: packet
- * @len: how many, from its network header's offset 0; they are there
+ * @len: how many, from skb->data, which is the network header; they are there
  *
  * As skb_ensure_writable() finds, without the call: hardly ever is anything to be
  * done. It may move the headers.

@@ -270,6 +270,15 @@ void percore_hooks_renew(struct percore_net *pn)
 		percore_hooks_set_wanted(pn);
 }
 
+/* Flows may be on any lane from now on. */
+static void percore_unsettle(const struct percore_service *svc)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu_ptr(svc->stats, cpu)->moved, jiffies | 1);
+}
+
 /**
  * percore_service_put() - check a service against all others and publish it
  * @net: netns, its percore_net locked
@@ -321,6 +330,7 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 			goto err_hooks;
 	}
 	if (old) {
+		percore_unsettle(svc);
 		list_replace(&old->list, &svc->list);
 	} else {
 		list_add_tail(&svc->list, &pn->services);
