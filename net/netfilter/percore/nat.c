@@ -116,14 +116,15 @@ u16 percore_nat_partly(struct net *net, const struct percore_service *svc,
 	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
 }
 
-/* Need a first packet not be looked for on other lanes? One with data may have made a
- * connection there, not just a request.
+/* Need a first packet not be looked for on other lanes, if somebody takes it? One with
+ * data may have made a connection there, not just a request.
  */
 static bool percore_nat_is_new(const struct percore_service *svc,
 			       const struct sk_buff *skb, unsigned int thoff)
 {
 	return percore_is_first(percore_tcp_hdr(skb, thoff)) &&
-	       percore_is_settled(svc) && !percore_has_data(skb, thoff);
+	       percore_is_settled(svc) && !percore_has_data(skb, thoff) &&
+	       percore_may_attach(skb, svc->family);
 }
 
 /**
@@ -142,12 +143,17 @@ u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 	struct percore_tuple tuple;
-	bool thorough = false;
+	bool thorough = false, fresh;
+	u16 lane, home = own;
 	struct sock *sk;
-	u16 lane;
 
-	if (percore_nat_is_new(svc, skb, thoff))
-		return percore_nat_new(net, svc, skb, thoff, own, thorough);
+	fresh = percore_nat_is_new(svc, skb, thoff);
+	if (fresh) {
+		home = percore_nat_new(net, svc, skb, thoff, own, false);
+		/* Where nobody listens, what is in TIME_WAIT answers. */
+		if (likely(skb->sk))
+			return home;
+	}
 	percore_tuple_of(svc, skb, thoff, &tuple);
 	sk = percore_flow_elsewhere(net, svc, &tuple, th, own, NULL, &lane);
 	/* Between a request and the connection that it becomes, neither is
@@ -160,7 +166,8 @@ u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
 			sk = percore_flow_find(net, svc, &tuple, th, own,
 					       &lane);
 	}
-	if (!sk)
-		return percore_nat_new(net, svc, skb, thoff, own, thorough);
-	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+	if (sk)
+		return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+	return fresh ? home : percore_nat_new(net, svc, skb, thoff, own,
+					      thorough);
 }
