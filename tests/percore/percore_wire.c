@@ -859,6 +859,7 @@ static void ask_from_all(struct flow *f, int cpu)
 		f->cpu = from[i];
 		lane_is(ask(f), cpu);
 	}
+	f->cpu = cpu;
 	hang_up(f);
 }
 
@@ -873,7 +874,10 @@ static void syn_twice(uint16_t port, int cpu)
 
 	for (int i = 0; i < 2; i++) {
 		send_how(&f[i], SYN, NULL, 0, &usual);
-		expect_synack(&f[i]);
+		/* The first one's may be sent again. */
+		do
+			expect_synack(&f[i]);
+		while (f[i].ack == f[0].ack && i);
 	}
 	f[cpu / 2].cpu = 2 - cpu;
 	send_how(&f[cpu / 2], ACK, NULL, 0, &usual);
@@ -902,6 +906,57 @@ static void c_rest_moved(void)
 	f.ack = 0;
 	handshake(&f);
 	lane_is(ask(&f), 2);
+	ask_from_all(&f, 2);
+}
+
+/* Let listeners send cookies always, or when their queue is full. */
+static void cookies_always(bool on)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_syncookies", "w");
+
+	if (!f || fputs(on ? "2" : "1", f) < 0 || fclose(f))
+		wrong("tcp_syncookies: %s", strerror(errno));
+}
+
+/* The second SYN's answer is a cookie, which the first one's lane must not take, where
+ * a request waits.
+ */
+static void c_syn_cookie(void)
+{
+	struct flow f = { 5152, PUBLIC, 0, 1000, 0 };
+
+	send_how(&f, SYN, NULL, 0, &usual);
+	expect_synack(&f);
+	cookies_always(true);
+	for (int cpu = 2; cpu >= 0; cpu -= 2) {
+		struct flow g = { f.port, PUBLIC, 2, 1000, 0 };
+
+		send_how(&g, SYN, NULL, 0, &usual);
+		do
+			expect_synack(&g);
+		while (g.ack == f.ack);
+		/* On the cookie's CPU, and then on the request's. */
+		g.cpu = cpu;
+		send_how(&g, ACK, NULL, 0, &usual);
+		lane_is(ask_again(&g), 2);
+		ask_from_all(&g, 2);
+	}
+	cookies_always(false);
+}
+
+/* The same where the first one's lane has a TIME_WAIT. */
+static void c_rest_cookie(void)
+{
+	struct flow f = { 5161, PUBLIC, 0, 1000, 0 };
+
+	rest(&f);
+	cookies_always(true);
+	f.cpu = 2;
+	f.seq += 100000;
+	f.ack = 0;
+	handshake(&f);
+	lane_is(ask_again(&f), 2);
+	cookies_always(false);
 	ask_from_all(&f, 2);
 }
 
@@ -1030,7 +1085,9 @@ static const struct {
 	{ "time-wait", c_time_wait },
 	{ "syn-first", c_syn_first },
 	{ "syn-second", c_syn_second },
+	{ "syn-cookie", c_syn_cookie },
 	{ "rest-moved", c_rest_moved },
+	{ "rest-cookie", c_rest_cookie },
 	{ "reset", c_reset },
 	{ "closed", c_closed },
 	{ "rest", c_rest },

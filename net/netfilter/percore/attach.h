@@ -38,8 +38,10 @@ static inline bool percore_may_attach(const struct sk_buff *skb, u8 family)
 static inline bool percore_ends_handshake(const struct sk_buff *skb,
 					  unsigned int thoff)
 {
-	return percore_is_ack(percore_tcp_hdr(skb, thoff)) &&
-	       !percore_has_data(skb, thoff);
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
+	return percore_is_ack(th) &&
+	       skb->len - skb_network_offset(skb) == thoff + th->doff * 4;
 }
 
 /**

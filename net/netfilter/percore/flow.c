@@ -9,6 +9,7 @@
 #include <linux/ip.h>
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
+#include <linux/moduleparam.h>
 #include <linux/tcp.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_connection_sock.h>
@@ -68,28 +69,28 @@ static bool percore_nobody_at(struct net *net,
 	return hlist_nulls_empty(&inet_ehash_bucket(hashinfo, hash)->chain);
 }
 
+/* What comes for a connection in TIME_WAIT lies before the end that it has received,
+ * and not far.
+ */
+#define PERCORE_REST_WINDOW	U16_MAX
+
 /**
- * percore_flow_fits() - is a packet for this socket, or for another of its flow?
- * @sk: socket
+ * percore_flow_means() - does a request, or what is in TIME_WAIT, mean a packet?
+ * @sk: that
  * @th: the packet's TCP header; NULL for none
  *
- * A flow may have two, on two lanes: a first packet that was sent again and came to
- * another CPU than before makes another request (see percore_is_settled()). Of a
- * request and of what is in TIME_WAIT it can be told whether they mean the packet.
- *
  * Context: any.
- * Return: false if @sk is one of these, and it does not.
+ * Return: false if the packet is surely another's, or there is none.
  */
-bool percore_flow_fits(struct sock *sk, const struct tcphdr *th)
+bool percore_flow_means(struct sock *sk, const struct tcphdr *th)
 {
-	if (sk_fullsock(sk))
-		return true;
 	if (!th)
 		return false;
 	if (percore_is_first(th))
 		return true;
 	if (sk->sk_state == TCP_TIME_WAIT)
-		return ntohl(th->seq) == READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt);
+		return READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt) - ntohl(th->seq) <=
+		       PERCORE_REST_WINDOW;
 	return th->ack &&
 	       ntohl(th->ack_seq) == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
 }
@@ -171,6 +172,16 @@ struct sock *percore_flow_find(struct net *net,
 /* For how many packets a CPU may do each of enum percore_look in a tick. */
 #define PERCORE_LOOKS_PER_TICK	64
 
+static unsigned int first_looks = 8;
+module_param(first_looks, uint, 0644);
+MODULE_PARM_DESC(first_looks, "first packets that each CPU looks for on all lanes in a tick where flows stay (method nat, default 8)");
+
+static unsigned int percore_looks_per_tick(enum percore_look what)
+{
+	return what == PERCORE_LOOK_FIRST ? READ_ONCE(first_looks)
+					  : PERCORE_LOOKS_PER_TICK;
+}
+
 /**
  * percore_may_look() - may a packet that has no socket cost more searches?
  * @svc: service
@@ -193,7 +204,7 @@ bool percore_may_look(const struct percore_service *svc,
 		looks->tick = now;
 		looks->n = 0;
 	}
-	if (looks->n >= PERCORE_LOOKS_PER_TICK)
+	if (looks->n >= percore_looks_per_tick(what))
 		return false;
 	looks->n++;
 	return true;
@@ -539,12 +550,8 @@ percore_flow_search(struct net *net, const struct percore_service *svc,
 		search.resting = true;
 		sk = percore_try(&search, own) ?: percore_try_others(&search);
 	}
-	if (!sk) {
-		if (svc->proto == IPPROTO_UDP ||
-		    percore_tcp_hdr(skb, thoff)->syn)
-			percore_count(svc, PERCORE_STAT_REFUSED);
+	if (!sk)
 		return NULL;
-	}
 	home = search.lane;
 	if (home != own)
 		percore_count(svc, PERCORE_STAT_FALLBACK);
@@ -579,7 +586,7 @@ percore_flow_search(struct net *net, const struct percore_service *svc,
  *
  * Context: softirq, RCU.
  * Return: that lane's listener, alive under RCU; NULL if there is none, with
- * @own all the same, counted as refused: a reset is what a closed port deserves.
+ * @own all the same.
  */
 struct sock *percore_flow_listener(struct net *net,
 				   const struct percore_service *svc,
@@ -595,6 +602,23 @@ struct sock *percore_flow_listener(struct net *net,
 	if (likely(sk && svc->balance != PERCORE_BALANCE_SPILL))
 		return sk;
 	return percore_flow_search(net, svc, skb, thoff, sk, own, lane);
+}
+
+/**
+ * percore_count_refused() - nobody listens for a packet
+ * @svc: service
+ * @skb: packet, headers pulled
+ * @thoff: offset of its transport header from the network header
+ *
+ * A reset is what a closed port deserves.
+ *
+ * Context: any.
+ */
+void percore_count_refused(const struct percore_service *svc,
+			   const struct sk_buff *skb, unsigned int thoff)
+{
+	if (svc->proto == IPPROTO_UDP || percore_tcp_hdr(skb, thoff)->syn)
+		percore_count(svc, PERCORE_STAT_REFUSED);
 }
 
 /**
@@ -617,7 +641,9 @@ u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 	u16 lane;
 
 	sk = percore_flow_listener(net, svc, skb, thoff, own, &lane);
-	if (sk && attach)
+	if (!sk)
+		percore_count_refused(svc, skb, thoff);
+	else if (attach)
 		percore_attach_listener(skb, sk);
 	return lane;
 }

@@ -82,6 +82,7 @@ static int percore_front_request(struct sock *sk, struct sk_buff *skb)
 	to = percore_flow_listener(net, svc, skb, thoff, percore_own_lane(svc),
 				   &lane);
 	if (!to) {
+		percore_count_refused(svc, skb, thoff);
 		/* Newer kernels do not ask what became of it. */
 		percore_send_reset(sk, skb);
 		return 0;

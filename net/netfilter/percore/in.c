@@ -20,14 +20,18 @@
 #include "attach.h"
 #include "rewrite.h"
 
+/* The first byte of an IPv4 header without options, which nearly all are. */
+#define PERCORE_SHORT_IP4	0x45
+
 /* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
  * look at? Only a connection's first packet and what may return a SYN cookie are
  * of interest. The stack finds the socket of every other by itself, and a
  * private port that lets no first packet pass has none. What remains is few
  * instructions for each packet of an established connection.
  */
-static bool percore_is_plain4(const struct percore_net *pn,
-			      const struct sk_buff *skb)
+static __always_inline bool percore_is_plain4(const struct percore_net *pn,
+					      const struct sk_buff *skb,
+					      unsigned int thoff)
 {
 	const struct percore_table *table;
 	const struct iphdr *iph = ip_hdr(skb);
@@ -35,8 +39,8 @@ static bool percore_is_plain4(const struct percore_net *pn,
 	table = rcu_dereference(pn->table[PERCORE_TCP4]);
 	return table && !table->nat && iph->protocol == IPPROTO_TCP &&
 	       !ip_is_fragment(iph) &&
-	       skb_headlen(skb) >= iph->ihl * 4 + sizeof(struct tcphdr) &&
-	       !percore_tcp_hdr(skb, iph->ihl * 4)->syn &&
+	       skb_headlen(skb) >= thoff + sizeof(struct tcphdr) &&
+	       !percore_tcp_hdr(skb, thoff)->syn &&
 	       !percore_cookies_recent(pn);
 }
 
@@ -69,7 +73,8 @@ percore_nat_lane(struct net *net, const struct percore_service *svc,
 	sk = percore_nat_own(net, svc, skb, thoff, svc->lane[own].port, family);
 	if (unlikely(!sk))
 		return percore_nat_elsewhere(net, svc, skb, thoff, own);
-	if (unlikely(!sk_fullsock(sk)))
+	if (unlikely(sk->sk_state == TCP_TIME_WAIT ||
+		     !percore_flow_fits(sk, percore_tcp_hdr(skb, thoff))))
 		return percore_nat_partly(net, svc, skb, thoff, own, sk);
 	percore_count(svc, PERCORE_STAT_LOCAL);
 	percore_attach_if(net, skb, thoff, sk, family);
@@ -164,12 +169,11 @@ static noinline unsigned int percore_look4(const struct percore_net *pn,
 					   struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
-	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
-		if (!percore_gather4(skb, state))
-			return NF_STOLEN;
-		if (percore_is_plain4(pn, skb))
-			return NF_ACCEPT;
-	}
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
+	    !percore_gather4(skb, state))
+		return NF_STOLEN;
+	if (percore_is_plain4(pn, skb, ip_hdrlen(skb)))
+		return NF_ACCEPT;
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
 		return percore_in4(skb,
@@ -199,8 +203,10 @@ unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
 {
 	const struct percore_net *pn = priv;
 
-	return percore_is_plain4(pn, skb) ? NF_ACCEPT
-					  : percore_look4(pn, skb, state);
+	if (*skb_network_header(skb) == PERCORE_SHORT_IP4 &&
+	    percore_is_plain4(pn, skb, sizeof(struct iphdr)))
+		return NF_ACCEPT;
+	return percore_look4(pn, skb, state);
 }
 
 #if IS_ENABLED(CONFIG_IPV6)

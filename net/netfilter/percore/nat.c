@@ -88,14 +88,84 @@ static u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
 	return skb->sk ? other : lane;
 }
 
+/* Does what was found on another lane, and does not fit, have no part in the packet?
+ * Nothing of a connection in TIME_WAIT lies behind its end: there was a newer one.
+ */
+static bool percore_nat_is_past(const struct sock *sk, const struct tcphdr *th)
+{
+	return sk->sk_state == TCP_TIME_WAIT &&
+	       READ_ONCE(inet_twsk(sk)->tw_substate) == TCP_TIME_WAIT &&
+	       after(ntohl(th->seq), READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt));
+}
+
+/* What the packet is for has not been found, but @sk, which does not fit: on this CPU's
+ * lane or another, with a reference. It may return a cookie.
+ */
+static u16 percore_nat_unfit(struct net *net, const struct percore_service *svc,
+			     struct sk_buff *skb, unsigned int thoff, u16 own,
+			     u16 lane, bool thorough, struct sock *sk)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	u16 home;
+
+	if (lane != own && percore_nat_is_past(sk, th)) {
+		sock_gen_put(sk);
+		return percore_nat_new(net, svc, skb, thoff, own, thorough);
+	}
+	if (thorough && percore_is_ack(th) &&
+	    percore_flow_cookie(net, svc, skb, thoff, own, &home)) {
+		sock_gen_put(sk);
+		percore_count(svc, PERCORE_STAT_COOKIE);
+		return home;
+	}
+	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+}
+
+/* Look on the other lanes. @sk is what this one has, with a reference, but does not
+ * fit; or NULL.
+ */
+static u16 percore_nat_look(struct net *net, const struct percore_service *svc,
+			    struct sk_buff *skb, unsigned int thoff, u16 own,
+			    struct sock *sk)
+{
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+	struct percore_tuple tuple;
+	bool thorough = false;
+	u16 lane;
+
+	percore_tuple_of(svc, skb, thoff, &tuple);
+	sk = percore_flow_elsewhere(net, svc, &tuple, th, own, sk, &lane);
+	if (sk && percore_flow_fits(sk, th))
+		return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+	/* Between a request and the connection that it becomes, neither is
+	 * hashed for an instant. On its own lane a flow would get over that,
+	 * on another it would be reset; so look twice.
+	 */
+	if (!percore_is_first(th) &&
+	    percore_may_look(svc, PERCORE_LOOK_AGAIN)) {
+		thorough = true;
+		if (sk)
+			sock_gen_put(sk);
+		sk = percore_flow_find(net, svc, &tuple, th, own, &lane);
+	}
+	if (!sk)
+		return percore_nat_new(net, svc, skb, thoff, own, thorough);
+	if (!percore_flow_fits(sk, th))
+		return percore_nat_unfit(net, svc, skb, thoff, own, lane,
+					 thorough, sk);
+	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+}
+
 /**
- * percore_nat_partly() - what this CPU's lane has is a request, or in TIME_WAIT
+ * percore_nat_partly() - what this CPU's lane has is in TIME_WAIT, or does not fit
  * @net: netns
  * @svc: service
  * @skb: packet, TCP header writable
  * @thoff: offset of the TCP header from the network header
  * @own: this CPU's lane
  * @sk: what it has, with a reference that goes to the packet or is given back
+ *
+ * Resets that nobody answers to come in floods, and never fit a request.
  *
  * Context: softirq, RCU.
  * Return: the packet's lane; its socket or listener is attached.
@@ -104,26 +174,23 @@ u16 percore_nat_partly(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       struct sock *sk)
 {
-	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
-	struct percore_tuple tuple;
-	u16 lane = own;
-
-	if (unlikely(!percore_flow_fits(sk, th))) {
-		percore_tuple_of(svc, skb, thoff, &tuple);
-		sk = percore_flow_elsewhere(net, svc, &tuple, th, own, sk,
-					    &lane);
-	}
-	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+	if (percore_flow_fits(sk, percore_tcp_hdr(skb, thoff)) ||
+	    !percore_may_look(svc, PERCORE_LOOK_AGAIN))
+		return percore_nat_rests(net, svc, skb, thoff, own, own, sk);
+	return percore_nat_look(net, svc, skb, thoff, own, sk);
 }
 
-/* Need a first packet not be looked for on other lanes, if somebody takes it? One with
- * data may have made a connection there, not just a request.
+/* Need a first packet not be looked for on other lanes, if somebody takes it? With Fast
+ * Open it may have made a connection there, not just a request.
  */
-static bool percore_nat_is_new(const struct percore_service *svc,
+static bool percore_nat_is_new(struct net *net,
+			       const struct percore_service *svc,
 			       const struct sk_buff *skb, unsigned int thoff)
 {
 	return percore_is_first(percore_tcp_hdr(skb, thoff)) &&
-	       percore_is_settled(svc) && !percore_has_data(skb, thoff) &&
+	       percore_is_settled(svc) &&
+	       !percore_may_look(svc, PERCORE_LOOK_FIRST) &&
+	       !(READ_ONCE(net->ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE) &&
 	       percore_may_attach(skb, svc->family);
 }
 
@@ -141,33 +208,16 @@ static bool percore_nat_is_new(const struct percore_service *svc,
 u16 percore_nat_elsewhere(struct net *net, const struct percore_service *svc,
 			  struct sk_buff *skb, unsigned int thoff, u16 own)
 {
-	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
-	struct percore_tuple tuple;
-	bool thorough = false, fresh;
-	u16 lane, home = own;
 	struct sock *sk;
+	u16 lane;
 
-	fresh = percore_nat_is_new(svc, skb, thoff);
-	if (fresh) {
-		home = percore_nat_new(net, svc, skb, thoff, own, false);
-		/* Where nobody listens, what is in TIME_WAIT answers. */
-		if (likely(skb->sk))
-			return home;
-	}
-	percore_tuple_of(svc, skb, thoff, &tuple);
-	sk = percore_flow_elsewhere(net, svc, &tuple, th, own, NULL, &lane);
-	/* Between a request and the connection that it becomes, neither is
-	 * hashed for an instant. On its own lane a flow would get over that,
-	 * on another it would be reset; so look twice.
-	 */
-	if (!sk && !percore_is_first(th)) {
-		thorough = percore_may_look(svc, PERCORE_LOOK_AGAIN);
-		if (thorough)
-			sk = percore_flow_find(net, svc, &tuple, th, own,
-					       &lane);
-	}
-	if (sk)
-		return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
-	return fresh ? home : percore_nat_new(net, svc, skb, thoff, own,
-					      thorough);
+	if (!percore_nat_is_new(net, svc, skb, thoff))
+		return percore_nat_look(net, svc, skb, thoff, own, NULL);
+	sk = percore_flow_listener(net, svc, skb, thoff, own, &lane);
+	/* Where nobody listens, what is in TIME_WAIT answers. */
+	if (unlikely(!sk))
+		return percore_nat_look(net, svc, skb, thoff, own, NULL);
+	percore_count(svc, PERCORE_STAT_NEW);
+	percore_attach_listener(skb, sk);
+	return lane;
 }

@@ -108,6 +108,7 @@ struct percore_place {
 /* What a CPU does a few times in a tick only. */
 enum percore_look {
 	PERCORE_LOOK_AGAIN,	/* for a packet that has no socket */
+	PERCORE_LOOK_FIRST,	/* on all lanes, for a first packet where flows stay */
 	PERCORE_LOOK_SPILL,	/* for a lane that is less loaded */
 	PERCORE_LOOKS,
 };
@@ -402,7 +403,7 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 /* flow.c */
 struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,
 			     const struct percore_tuple *tuple, __be16 port);
-bool percore_flow_fits(struct sock *sk, const struct tcphdr *th);
+bool percore_flow_means(struct sock *sk, const struct tcphdr *th);
 struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
 			       const struct percore_tuple *tuple,
@@ -424,6 +425,8 @@ struct sock *percore_flow_listener(struct net *net,
 				   const struct percore_service *svc,
 				   struct sk_buff *skb, unsigned int thoff,
 				   u16 own, u16 *lane);
+void percore_count_refused(const struct percore_service *svc,
+			   const struct sk_buff *skb, unsigned int thoff);
 u16 percore_flow_steer(struct net *net, const struct percore_service *svc,
 		       struct sk_buff *skb, unsigned int thoff, u16 own,
 		       bool attach);
@@ -507,9 +510,10 @@ static inline void percore_note_moved(const struct percore_service *svc)
  * They do as long as the same packets come to the same CPU, and its lane takes
  * connections. Then the first packet of one need not be looked for on all other
  * lanes, at a price that grows with their number. That packets have begun to come to
- * another CPU is seen by those that are not first ones; what first packets may do
- * before, percore_flow_fits() puts right. Longer than the stack remembers anything
- * about a connection that has ended, or has not begun.
+ * another CPU is seen by those that are not first ones, at once on a CPU with so many
+ * first ones that not all are looked for (PERCORE_LOOK_FIRST). What one of these may
+ * do before, percore_flow_fits() puts right: it is a guess that costs little when it
+ * is wrong. Two minutes: a lane remembers ends and beginnings of connections for one.
  *
  * Context: any.
  * Return: true if nothing else was seen for two minutes.
@@ -632,13 +636,6 @@ static inline struct tcphdr *percore_tcp_hdr(const struct sk_buff *skb,
 	return (struct tcphdr *)(skb_network_header(skb) + thoff);
 }
 
-static inline bool percore_has_data(const struct sk_buff *skb,
-				    unsigned int thoff)
-{
-	return skb->len - skb_network_offset(skb) >
-	       thoff + percore_tcp_hdr(skb, thoff)->doff * 4;
-}
-
 /**
  * percore_tuple_of() - the client's end of a packet that arrives
  * @svc: its service
@@ -717,6 +714,23 @@ static inline bool percore_cookies_recent(const struct percore_net *pn)
 	return unlikely(last) &&
 	       time_in_range(jiffies, last - HZ,
 			     last + TCP_SYNCOOKIE_VALID + HZ);
+}
+
+/**
+ * percore_flow_fits() - is a packet for this socket, or for another of its flow?
+ * @sk: socket
+ * @th: the packet's TCP header; NULL for none
+ *
+ * A flow may have two, on two lanes: a first packet that was sent again and came to
+ * another CPU than before makes another request (see percore_is_settled()). Of a
+ * request and of what is in TIME_WAIT it can be told whether they mean the packet.
+ *
+ * Context: any.
+ * Return: false if @sk is one of these, and it does not.
+ */
+static inline bool percore_flow_fits(struct sock *sk, const struct tcphdr *th)
+{
+	return likely(sk_fullsock(sk)) || percore_flow_means(sk, th);
 }
 
 /* One that may end a handshake. */
