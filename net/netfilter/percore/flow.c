@@ -96,30 +96,57 @@ bool percore_flow_means(struct sock *sk, const struct tcphdr *th)
 }
 
 /**
+ * percore_flow_choose() - which of a flow's two sockets does a packet mean?
+ * @here: the one that was found first, which does not fit; or NULL
+ * @other: the other; or NULL
+ * @th: the packet's TCP header; NULL for none
+ *
+ * What is left of a connection in TIME_WAIT goes when a newer one is found: it would take
+ * a share of its packets, and stay for as long as it does.
+ *
+ * Context: softirq.
+ * Return: @other if it fits or is the only one, else @here. The reference to the one that
+ * is not returned is given back.
+ */
+struct sock *percore_flow_choose(struct sock *here, struct sock *other,
+				 const struct tcphdr *th)
+{
+	if (!here || !other)
+		return here ?: other;
+	if (!percore_flow_fits(other, th)) {
+		sock_gen_put(other);
+		return here;
+	}
+	if (th && sk_fullsock(other) && percore_makes_room(here, th))
+		percore_make_room(inet_twsk(here), true);
+	else
+		sock_gen_put(here);
+	return other;
+}
+
+/**
  * percore_flow_elsewhere() - find the socket of a flow of method nat, not here
  * @net: netns
  * @svc: service
  * @tuple: the client's end
  * @th: the packet's TCP header; NULL for none
  * @own: this CPU's lane, where there is none that fits
- * @sk: what there is in its place, with a reference that is passed on or given back;
- *	or NULL
  * @lane: result: the lane with the socket; @own when there is none
  *
  * A packet on its own lane costs one search; only a packet that belongs to
  * another lane, or to nobody, costs one look per lane.
  *
  * Context: softirq, RCU.
- * Return: socket with a reference that sock_gen_put() gives back, or NULL: one that
- * fits, else any that is not here, else @sk.
+ * Return: socket with a reference that sock_gen_put() gives back, one that fits if there
+ * is one; or NULL.
  */
 struct sock *percore_flow_elsewhere(struct net *net,
 				    const struct percore_service *svc,
 				    const struct percore_tuple *tuple,
 				    const struct tcphdr *th, u16 own,
-				    struct sock *sk, u16 *lane)
+				    u16 *lane)
 {
-	struct sock *other;
+	struct sock *sk = NULL, *other;
 	__be16 port;
 	u16 i;
 
@@ -131,12 +158,9 @@ struct sock *percore_flow_elsewhere(struct net *net,
 		other = percore_flow_at(net, svc, tuple, port);
 		if (!other)
 			continue;
-		if (!sk || percore_flow_fits(other, th)) {
-			swap(sk, other);
+		sk = percore_flow_choose(sk, other, th);
+		if (sk == other)
 			*lane = i;
-		}
-		if (other)
-			sock_gen_put(other);
 		if (percore_flow_fits(sk, th))
 			break;
 	}
@@ -160,13 +184,17 @@ struct sock *percore_flow_find(struct net *net,
 			       const struct percore_tuple *tuple,
 			       const struct tcphdr *th, u16 own, u16 *lane)
 {
-	struct sock *sk;
+	struct sock *here, *other, *sk;
 
 	*lane = own;
-	sk = percore_flow_at(net, svc, tuple, svc->lane[own].port);
-	if (sk && percore_flow_fits(sk, th))
-		return sk;
-	return percore_flow_elsewhere(net, svc, tuple, th, own, sk, lane);
+	here = percore_flow_at(net, svc, tuple, svc->lane[own].port);
+	if (here && percore_flow_fits(here, th))
+		return here;
+	other = percore_flow_elsewhere(net, svc, tuple, th, own, lane);
+	sk = percore_flow_choose(here, other, th);
+	if (sk != other)
+		*lane = own;
+	return sk;
 }
 
 /* For how many packets a CPU may do each of enum percore_look in a tick. */
@@ -183,7 +211,8 @@ static unsigned int percore_looks_per_tick(enum percore_look what)
 }
 
 /**
- * percore_may_look() - may a packet that has no socket cost more searches?
+ * percore_may_look() - may a packet that has no socket, or one that does not fit, cost more
+ *	searches?
  * @svc: service
  * @what: which
  *
@@ -208,6 +237,24 @@ bool percore_may_look(const struct percore_service *svc,
 		return false;
 	looks->n++;
 	return true;
+}
+
+/**
+ * percore_look_paid() - percore_may_look() has said yes, and what was looked for was there
+ * @svc: service
+ * @what: which
+ *
+ * So only what is in vain is limited.
+ *
+ * Context: any.
+ */
+void percore_look_paid(const struct percore_service *svc,
+		       enum percore_look what)
+{
+	struct percore_looks *looks = &raw_cpu_ptr(svc->stats)->looks[what];
+
+	if (looks->n)
+		looks->n--;
 }
 
 #ifdef CONFIG_SYN_COOKIES
@@ -478,7 +525,7 @@ static struct sock *percore_unload(struct percore_search *s, struct sock *sk)
  * percore_flow_cookie() - find the lane whose SYN cookie a packet returns
  * @net: netns
  * @svc: service
- * @skb: acknowledgment without a socket, headers pulled
+ * @skb: acknowledgment without a socket that fits, headers pulled
  * @thoff: offset of its TCP header from the network header
  * @own: lane to try first
  * @lane: result: the lane that shall have it
@@ -622,7 +669,7 @@ void percore_count_refused(const struct percore_service *svc,
 }
 
 /**
- * percore_flow_steer() - the same, and let the listener go with the packet
+ * percore_flow_steer() - percore_flow_listener(), and let the listener go with the packet
  * @net: netns
  * @svc: service
  * @skb: packet to the service's public port, headers pulled

@@ -169,10 +169,14 @@ static noinline unsigned int percore_look4(const struct percore_net *pn,
 					   struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
-	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
-	    !percore_gather4(skb, state))
-		return NF_STOLEN;
-	if (percore_is_plain4(pn, skb, ip_hdrlen(skb)))
+	bool asked = *skb_network_header(skb) == PERCORE_SHORT_IP4;
+
+	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
+		if (!percore_gather4(skb, state))
+			return NF_STOLEN;
+		asked = false;
+	}
+	if (unlikely(!asked) && percore_is_plain4(pn, skb, ip_hdrlen(skb)))
 		return NF_ACCEPT;
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:

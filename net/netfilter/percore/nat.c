@@ -88,18 +88,9 @@ static u16 percore_nat_rests(struct net *net, const struct percore_service *svc,
 	return skb->sk ? other : lane;
 }
 
-/* Does what was found on another lane, and does not fit, have no part in the packet?
- * Nothing of a connection in TIME_WAIT lies behind its end: there was a newer one.
- */
-static bool percore_nat_is_past(const struct sock *sk, const struct tcphdr *th)
-{
-	return sk->sk_state == TCP_TIME_WAIT &&
-	       READ_ONCE(inet_twsk(sk)->tw_substate) == TCP_TIME_WAIT &&
-	       after(ntohl(th->seq), READ_ONCE(tcp_twsk(sk)->tw_rcv_nxt));
-}
-
 /* What the packet is for has not been found, but @sk, which does not fit: on this CPU's
- * lane or another, with a reference. It may return a cookie.
+ * lane or another, with a reference. It may return a cookie. Nothing of a connection in
+ * TIME_WAIT lies behind its end: on another lane, there was a newer one on this.
  */
 static u16 percore_nat_unfit(struct net *net, const struct percore_service *svc,
 			     struct sk_buff *skb, unsigned int thoff, u16 own,
@@ -108,7 +99,7 @@ static u16 percore_nat_unfit(struct net *net, const struct percore_service *svc,
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 	u16 home;
 
-	if (lane != own && percore_nat_is_past(sk, th)) {
+	if (lane != own && percore_makes_room(sk, th)) {
 		sock_gen_put(sk);
 		return percore_nat_new(net, svc, skb, thoff, own, thorough);
 	}
@@ -121,27 +112,34 @@ static u16 percore_nat_unfit(struct net *net, const struct percore_service *svc,
 	return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
 }
 
-/* Look on the other lanes. @sk is what this one has, with a reference, but does not
+/* Look on the other lanes. @here is what this one has, with a reference, but does not
  * fit; or NULL.
  */
 static u16 percore_nat_look(struct net *net, const struct percore_service *svc,
 			    struct sk_buff *skb, unsigned int thoff, u16 own,
-			    struct sock *sk)
+			    struct sock *here)
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 	struct percore_tuple tuple;
+	struct sock *other, *sk;
 	bool thorough = false;
 	u16 lane;
 
 	percore_tuple_of(svc, skb, thoff, &tuple);
-	sk = percore_flow_elsewhere(net, svc, &tuple, th, own, sk, &lane);
-	if (sk && percore_flow_fits(sk, th))
+	other = percore_flow_elsewhere(net, svc, &tuple, th, own, &lane);
+	sk = percore_flow_choose(here, other, th);
+	if (sk != other)
+		lane = own;
+	if (sk && percore_flow_fits(sk, th)) {
+		if (here)
+			percore_look_paid(svc, PERCORE_LOOK_UNFIT);
 		return percore_nat_rests(net, svc, skb, thoff, own, lane, sk);
+	}
 	/* Between a request and the connection that it becomes, neither is
 	 * hashed for an instant. On its own lane a flow would get over that,
 	 * on another it would be reset; so look twice.
 	 */
-	if (!percore_is_first(th) &&
+	if (!percore_is_first(th) && !(sk && th->rst) &&
 	    percore_may_look(svc, PERCORE_LOOK_AGAIN)) {
 		thorough = true;
 		if (sk)
@@ -165,7 +163,8 @@ static u16 percore_nat_look(struct net *net, const struct percore_service *svc,
  * @own: this CPU's lane
  * @sk: what it has, with a reference that goes to the packet or is given back
  *
- * Resets that nobody answers to come in floods, and never fit a request.
+ * Resets that acknowledge nothing fit no request, and may come in floods; so looks that
+ * are in vain are limited.
  *
  * Context: softirq, RCU.
  * Return: the packet's lane; its socket or listener is attached.
@@ -175,7 +174,7 @@ u16 percore_nat_partly(struct net *net, const struct percore_service *svc,
 		       struct sock *sk)
 {
 	if (percore_flow_fits(sk, percore_tcp_hdr(skb, thoff)) ||
-	    !percore_may_look(svc, PERCORE_LOOK_AGAIN))
+	    !percore_may_look(svc, PERCORE_LOOK_UNFIT))
 		return percore_nat_rests(net, svc, skb, thoff, own, own, sk);
 	return percore_nat_look(net, svc, skb, thoff, own, sk);
 }

@@ -107,7 +107,8 @@ struct percore_place {
 
 /* What a CPU does a few times in a tick only. */
 enum percore_look {
-	PERCORE_LOOK_AGAIN,	/* for a packet that has no socket */
+	PERCORE_LOOK_AGAIN,	/* for a packet without a socket that fits */
+	PERCORE_LOOK_UNFIT,	/* on other lanes, beside one that does not fit */
 	PERCORE_LOOK_FIRST,	/* on all lanes, for a first packet where flows stay */
 	PERCORE_LOOK_SPILL,	/* for a lane that is less loaded */
 	PERCORE_LOOKS,
@@ -412,9 +413,13 @@ struct sock *percore_flow_elsewhere(struct net *net,
 				    const struct percore_service *svc,
 				    const struct percore_tuple *tuple,
 				    const struct tcphdr *th, u16 own,
-				    struct sock *sk, u16 *lane);
+				    u16 *lane);
+struct sock *percore_flow_choose(struct sock *here, struct sock *other,
+				 const struct tcphdr *th);
 bool percore_may_look(const struct percore_service *svc,
 		      enum percore_look what);
+void percore_look_paid(const struct percore_service *svc,
+		       enum percore_look what);
 struct sock *percore_flow_cookie(struct net *net,
 				 const struct percore_service *svc,
 				 struct sk_buff *skb, unsigned int thoff,
