@@ -229,7 +229,8 @@ series_percore()
 	after net/netfilter/Kconfig '^source "net/netfilter/ipset/Kconfig"' $'\nsource "net/netfilter/percore/Kconfig"'
 	after net/netfilter/Makefile '^obj-.*ipset/' $'\n# a listener per CPU\nobj-$(CONFIG_PERCORE) += percore/'
 	if [[ -f $CORELANE_TOP/Documentation/networking/percore.rst ]]; then
-		add_maybe Documentation/networking/percore.rst Documentation/netlink/specs/percore.yaml
+		add_maybe Documentation/networking/percore.rst Documentation/netlink/specs/percore.yaml \
+			Documentation/ABI/testing/sysfs-module-percore
 		after Documentation/networking/index.rst '^   packet_mmap$' '   percore'
 	fi
 	add_maintainers 'PERCORE (A LISTENER PER CPU)'
