@@ -3,13 +3,25 @@
  * Services of a netns: the list that the configuration works on, the table
  * that packets read, and the counters.
  */
+#include <linux/cache.h>
 #include <linux/cpumask.h>
+#include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
 #include "percore_compat.h"
 #include "percore.h"
+
+/* An array that packets read, on cache lines of its own: no neighbour's writes take
+ * them away. Powers of two are aligned to themselves.
+ */
+static void *percore_array_alloc(size_t n, size_t size)
+{
+	size_t bytes = max_t(size_t, n * size, SMP_CACHE_BYTES);
+
+	return kvzalloc(roundup_pow_of_two(bytes), GFP_KERNEL_ACCOUNT);
+}
 
 /**
  * percore_service_alloc() - allocate a service without lanes' contents
@@ -31,10 +43,9 @@ percore_service_alloc(u16 lanes, u16 room, struct percore_stats __percpu *stats)
 	svc->lanes = lanes;
 	svc->all = lanes;
 	svc->salt = get_random_u32();
-	svc->lane = kvcalloc(lanes + room, sizeof(*svc->lane),
-			     GFP_KERNEL_ACCOUNT);
-	svc->lane_of_cpu = kvcalloc(nr_cpu_ids, sizeof(*svc->lane_of_cpu),
-				    GFP_KERNEL_ACCOUNT);
+	svc->lane = percore_array_alloc(lanes + room, sizeof(*svc->lane));
+	svc->lane_of_cpu = percore_array_alloc(nr_cpu_ids,
+					       sizeof(*svc->lane_of_cpu));
 	svc->borrows = stats;
 	svc->stats = stats ? stats : alloc_percpu_gfp(struct percore_stats,
 						      GFP_KERNEL_ACCOUNT);
