@@ -815,16 +815,22 @@ static void rest(struct flow *f)
 	expect(f, ACK, "the last ACK");
 }
 
-/* A port in TIME_WAIT begins anew, its SYN on another CPU. */
+/* It begins anew, its SYN on another CPU. */
+static void begin_anew(struct flow *f)
+{
+	f->cpu = 2;
+	f->seq += 100000;
+	f->ack = 0;
+	handshake(f);
+}
+
+/* A port in TIME_WAIT begins anew. */
 static void c_time_wait(void)
 {
 	struct flow f = { 5090, PUBLIC, 0, 1000, 0 };
 
 	rest(&f);
-	f.cpu = 2;
-	f.seq += 100000;
-	f.ack = 0;
-	handshake(&f);
+	begin_anew(&f);
 	ask(&f);
 	hang_up(&f);
 }
@@ -901,10 +907,7 @@ static void c_rest_moved(void)
 	struct flow f = { 5160, PUBLIC, 0, 1000, 0 };
 
 	rest(&f);
-	f.cpu = 2;
-	f.seq += 100000;
-	f.ack = 0;
-	handshake(&f);
+	begin_anew(&f);
 	lane_is(ask(&f), 2);
 	ask_from_all(&f, 2);
 }
@@ -951,10 +954,7 @@ static void c_rest_cookie(void)
 
 	rest(&f);
 	cookies_always(true);
-	f.cpu = 2;
-	f.seq += 100000;
-	f.ack = 0;
-	handshake(&f);
+	begin_anew(&f);
 	lane_is(ask_again(&f), 2);
 	cookies_always(false);
 	ask_from_all(&f, 2);
