@@ -23,23 +23,17 @@
 /* The first byte of an IPv4 header without options, which nearly all are. */
 #define PERCORE_SHORT_IP4	0x45
 
-/* Where no service rewrites ports, is it a TCP packet over IPv4 that we need not
- * look at? Only a connection's first packet and what may return a SYN cookie are
- * of interest. The stack finds the socket of every other by itself, and a
- * private port that lets no first packet pass has none. What remains is few
- * instructions for each packet of an established connection.
+/* A TCP packet over IPv4, where no service rewrites ports: need we not look at it? Only a
+ * connection's first packet and what may return a SYN cookie are of interest. The
+ * stack finds the socket of every other by itself, and a private port that lets no
+ * first packet pass has none. What remains is few instructions for each packet of an
+ * established connection.
  */
 static __always_inline bool percore_is_plain4(const struct percore_net *pn,
 					      const struct sk_buff *skb,
 					      unsigned int thoff)
 {
-	const struct percore_table *table;
-	const struct iphdr *iph = ip_hdr(skb);
-
-	table = rcu_dereference(pn->table[PERCORE_TCP4]);
-	return table && !table->nat && iph->protocol == IPPROTO_TCP &&
-	       !ip_is_fragment(iph) &&
-	       skb_headlen(skb) >= thoff + sizeof(struct tcphdr) &&
+	return skb_headlen(skb) >= thoff + sizeof(struct tcphdr) &&
 	       !percore_tcp_hdr(skb, thoff)->syn &&
 	       !percore_cookies_recent(pn);
 }
@@ -147,9 +141,8 @@ percore_in(struct sk_buff *skb, const struct percore_slot *slot,
 /* A packet of TCP or UDP over IPv4 arrives, whole. */
 static __always_inline unsigned int
 percore_in4(struct sk_buff *skb, const struct percore_table *table,
-	    const struct nf_hook_state *state, u8 proto)
+	    const struct nf_hook_state *state, unsigned int thoff, u8 proto)
 {
-	unsigned int thoff = ip_hdrlen(skb);
 	const struct percore_slot *slot;
 
 	/* Somebody at ingress has chosen the socket already. */
@@ -164,29 +157,39 @@ percore_in4(struct sk_buff *skb, const struct percore_table *table,
 		    : NF_ACCEPT;
 }
 
-/* Not inlined: packets that are plain need no stack frame for it. */
+/* TCP, without options of IP. Not inlined, as the next one: packets that are plain need no
+ * stack frame for them.
+ */
+static noinline unsigned int percore_short4(const struct percore_table *table,
+					    struct sk_buff *skb,
+					    const struct nf_hook_state *state)
+{
+	return percore_in4(skb, table, state, sizeof(struct iphdr),
+			   IPPROTO_TCP);
+}
+
+/* Anything. */
 static noinline unsigned int percore_look4(const struct percore_net *pn,
 					   struct sk_buff *skb,
 					   const struct nf_hook_state *state)
 {
-	bool asked = *skb_network_header(skb) == PERCORE_SHORT_IP4;
+	const struct percore_table *table;
+	unsigned int thoff;
 
-	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
-		if (!percore_gather4(skb, state))
-			return NF_STOLEN;
-		asked = false;
-	}
-	if (unlikely(!asked) && percore_is_plain4(pn, skb, ip_hdrlen(skb)))
-		return NF_ACCEPT;
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
+	    !percore_gather4(skb, state))
+		return NF_STOLEN;
+	thoff = ip_hdrlen(skb);
 	switch (ip_hdr(skb)->protocol) {
 	case IPPROTO_TCP:
-		return percore_in4(skb,
-				   rcu_dereference(pn->table[PERCORE_TCP4]),
-				   state, IPPROTO_TCP);
+		table = rcu_dereference(pn->table[PERCORE_TCP4]);
+		if (table && !table->nat && percore_is_plain4(pn, skb, thoff))
+			return NF_ACCEPT;
+		return percore_in4(skb, table, state, thoff, IPPROTO_TCP);
 	case IPPROTO_UDP:
 		return percore_in4(skb,
 				   rcu_dereference(pn->table[PERCORE_UDP4]),
-				   state, IPPROTO_UDP);
+				   state, thoff, IPPROTO_UDP);
 	case IPPROTO_ICMP:
 		return percore_icmp_in4(skb, pn, state->net);
 	}
@@ -206,10 +209,17 @@ unsigned int percore_hook_in4(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct percore_net *pn = priv;
+	const struct percore_table *table;
 
-	if (*skb_network_header(skb) == PERCORE_SHORT_IP4 &&
-	    percore_is_plain4(pn, skb, sizeof(struct iphdr)))
-		return NF_ACCEPT;
+	table = rcu_dereference(pn->table[PERCORE_TCP4]);
+	if (*skb_network_header(skb) == PERCORE_SHORT_IP4 && table &&
+	    ip_hdr(skb)->protocol == IPPROTO_TCP &&
+	    !ip_is_fragment(ip_hdr(skb))) {
+		if (table->nat)
+			return percore_short4(table, skb, state);
+		if (percore_is_plain4(pn, skb, sizeof(struct iphdr)))
+			return NF_ACCEPT;
+	}
 	return percore_look4(pn, skb, state);
 }
 
