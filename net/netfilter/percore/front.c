@@ -185,7 +185,6 @@ int percore_front_open(struct net *net, struct percore_service *svc)
 	if (err)
 		goto err_release;
 	svc->front = front;
-	percore_pernet(net)->fronted = true;
 	return 0;
 
 err_release:
@@ -255,10 +254,12 @@ static void percore_fronts(struct work_struct *work)
 					      struct percore_net, fronts);
 
 	mutex_lock(&pn->lock);
-	percore_hooks_renew(pn);
-	if (percore_fronts_heal(pn))
-		queue_delayed_work(system_dfl_wq, &pn->fronts,
-				   PERCORE_FRONT_INTERVAL);
+	if (!pn->ending) {
+		percore_hooks_renew(pn);
+		if (percore_fronts_heal(pn))
+			queue_delayed_work(system_dfl_wq, &pn->fronts,
+					   PERCORE_FRONT_INTERVAL);
+	}
 	mutex_unlock(&pn->lock);
 }
 
@@ -272,8 +273,8 @@ void percore_fronts_init(struct percore_net *pn)
 }
 
 /**
- * percore_fronts_look() - look after fronts and their hooks from now on
- * @pn: netns; percore_fronts_stop() comes before its end
+ * percore_fronts_look() - look after hooks soon, and after fronts from now on
+ * @pn: netns; cancelled when no packet comes to us any more
  *
  * Context: any.
  */
@@ -292,14 +293,8 @@ void percore_fronts_stop(struct percore_net *pn)
 {
 	struct percore_service *svc;
 
-	/* Most never had one, and need not wait. */
-	if (!pn->fronted)
-		return;
 	mutex_lock(&pn->lock);
 	list_for_each_entry(svc, &pn->services, list)
 		percore_front_close(svc);
 	mutex_unlock(&pn->lock);
-	/* A request that was inside may have asked for a hook. */
-	synchronize_rcu();
-	cancel_delayed_work_sync(&pn->fronts);
 }

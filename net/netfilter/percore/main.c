@@ -49,6 +49,13 @@ static const struct nf_hook_ops percore_ops_in4 = {
 	.priority = PERCORE_PRI_IN,
 };
 
+static const struct nf_hook_ops percore_ops_late4 = {
+	.hook = percore_hook_late4,
+	.pf = NFPROTO_IPV4,
+	.hooknum = NF_INET_LOCAL_IN,
+	.priority = PERCORE_PRI_IN,
+};
+
 static const struct nf_hook_ops percore_ops_out4 = {
 	.hook = percore_hook_out4,
 	.pf = NFPROTO_IPV4,
@@ -64,6 +71,13 @@ static const struct nf_hook_ops percore_ops_in6 = {
 	.priority = PERCORE_PRI_IN,
 };
 
+static const struct nf_hook_ops percore_ops_late6 = {
+	.hook = percore_hook_late6,
+	.pf = NFPROTO_IPV6,
+	.hooknum = NF_INET_LOCAL_IN,
+	.priority = PERCORE_PRI_IN,
+};
+
 static const struct nf_hook_ops percore_ops_out6 = {
 	.hook = percore_hook_out6,
 	.pf = NFPROTO_IPV6,
@@ -75,12 +89,14 @@ static const struct nf_hook_ops percore_ops_out6 = {
 /**
  * struct percore_hooks - what a family needs
  * @in: the hook for packets that arrive
+ * @late: the hook for those of a bridge that have arrived
  * @out: the hook for packets that leave
  * @defrag: wants fragments put together before @in, if that is another's work
  * @undefrag: does no more
  */
 struct percore_hooks {
 	const struct nf_hook_ops *in;
+	const struct nf_hook_ops *late;
 	const struct nf_hook_ops *out;
 	int (*defrag)(struct net *net);
 	void (*undefrag)(struct net *net);
@@ -89,11 +105,13 @@ struct percore_hooks {
 static const struct percore_hooks percore_hooks[PERCORE_FAMILIES] = {
 	[PERCORE_IP4] = {
 		.in = &percore_ops_in4,
+		.late = &percore_ops_late4,
 		.out = &percore_ops_out4,
 	},
 #if IS_ENABLED(CONFIG_IPV6)
 	[PERCORE_IP6] = {
 		.in = &percore_ops_in6,
+		.late = &percore_ops_late6,
 		.out = &percore_ops_out6,
 		.defrag = nf_defrag_ipv6_enable,
 		.undefrag = nf_defrag_ipv6_disable,
@@ -139,23 +157,23 @@ static int percore_hook_in_set(struct net *net, enum percore_family family,
 	return 0;
 }
 
-static int percore_hook_out_set(struct net *net, enum percore_family family,
-				bool on)
+/* One of the others, @like, which is kept at @ops. */
+static int percore_hook_set(struct net *net, struct nf_hook_ops *ops,
+			    const struct nf_hook_ops *like, bool *hooked,
+			    bool on)
 {
-	const struct percore_hooks *hooks = &percore_hooks[family];
-	struct percore_net *pn = percore_pernet(net);
 	int err;
 
-	if (on == pn->hooked_out[family])
+	if (on == *hooked)
 		return 0;
 	if (on) {
-		err = percore_hook(net, &pn->out[family], hooks->out);
+		err = percore_hook(net, ops, like);
 		if (err)
 			return err;
 	} else {
-		nf_unregister_net_hook(net, &pn->out[family]);
+		nf_unregister_net_hook(net, ops);
 	}
-	pn->hooked_out[family] = on;
+	WRITE_ONCE(*hooked, on);
 	return 0;
 }
 
@@ -174,15 +192,27 @@ static int percore_hook_out_set(struct net *net, enum percore_family family,
 int percore_hooks_set(struct net *net, enum percore_family family, bool in,
 		      bool out)
 {
-	bool before = percore_pernet(net)->hooked_in[family];
+	const struct percore_hooks *hooks = &percore_hooks[family];
+	struct percore_net *pn = percore_pernet(net);
+	bool before = pn->hooked_in[family];
 	int err;
 
 	err = percore_hook_in_set(net, family, in);
 	if (err)
 		return err;
-	err = percore_hook_out_set(net, family, out);
+	err = percore_hook_set(net, &pn->out[family], hooks->out,
+			       &pn->hooked_out[family], out);
 	if (err)
-		percore_hook_in_set(net, family, before);
+		goto err_in;
+	err = percore_hook_set(net, &pn->late[family], hooks->late,
+			       &pn->hooked_late[family],
+			       in && READ_ONCE(pn->bridged));
+	if (err)
+		goto err_in;
+	return 0;
+
+err_in:
+	percore_hook_in_set(net, family, before);
 	return err;
 }
 
@@ -207,6 +237,7 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 	percore_fronts_stop(pn);
 	percore_loads_stop(pn);
 	mutex_lock(&pn->lock);
+	pn->ending = true;
 	percore_hooks_set(net, PERCORE_IP4, false, false);
 	percore_hooks_set(net, PERCORE_IP6, false, false);
 	mutex_unlock(&pn->lock);
@@ -215,7 +246,11 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 /* Between pre_exit and exit the core waits for an RCU grace period. */
 static void __net_exit percore_net_exit(struct net *net)
 {
-	percore_service_purge(percore_pernet(net));
+	struct percore_net *pn = percore_pernet(net);
+
+	/* A packet that was inside may have asked for hooks. */
+	cancel_delayed_work_sync(&pn->fronts);
+	percore_service_purge(pn);
 }
 
 static struct pernet_operations percore_net_ops = {

@@ -14,6 +14,7 @@
  *	former		connections of the method that a service had before
  *	find6		where the transport header of an IPv6 packet is
  *	nat, steer	two methods: a packet that has no socket
+ *	late		method steer behind a bridge that calls netfilter
  *	front		the third, by a listener of ours
  *	udp		method nat for a datagram
  *	gather		fragments become packets
@@ -227,16 +228,19 @@ struct percore_service {
  * @services: list of struct percore_service, oldest first
  * @reap: looks for retired lanes that nobody needs
  * @payer: whom that charges its memory to, while it goes on; or NULL
- * @fronts: looks after the services with method front
+ * @fronts: looks after the services with method front, and after the hooks
  * @loads: looks how busy the CPUs of lanes are, where a service has a mark for it
- * @fronted: there has been one
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
+ * @bridged: a bridge has shown a first packet to netfilter
+ * @ending: it is going away, and gets no more hooks
  * @hooked_in: by enum percore_family: the netfilter hook for packets that
  *	arrive is registered
+ * @hooked_late: the one for those that a bridge shows to that one too early is
  * @hooked_out: the one for packets that leave is
  * @in: that hook, told this struct; lives as long as it is registered
- * @out: that hook
+ * @late: likewise
+ * @out: likewise
  */
 struct percore_net {
 	struct percore_table __rcu *table[PERCORE_KINDS];
@@ -251,10 +255,13 @@ struct percore_net {
 	struct delayed_work loads;
 	unsigned int count;
 	unsigned int generation;
-	bool fronted;
+	bool bridged;
+	bool ending;
 	bool hooked_in[PERCORE_FAMILIES];
+	bool hooked_late[PERCORE_FAMILIES];
 	bool hooked_out[PERCORE_FAMILIES];
 	struct nf_hook_ops in[PERCORE_FAMILIES];
+	struct nf_hook_ops late[PERCORE_FAMILIES];
 	struct nf_hook_ops out[PERCORE_FAMILIES];
 };
 
@@ -400,6 +407,14 @@ void percore_note_cookies(struct net *net);
 unsigned int percore_steer_in(struct sk_buff *skb,
 			      const struct percore_service *svc,
 			      struct net *net, unsigned int thoff);
+
+/* late.c */
+unsigned int percore_late(const struct sk_buff *skb, struct net *net,
+			  u8 family);
+unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
+				const struct nf_hook_state *state);
+unsigned int percore_hook_late6(void *priv, struct sk_buff *skb,
+				const struct nf_hook_state *state);
 
 /* flow.c */
 struct sock *percore_flow_at(struct net *net, const struct percore_service *svc,

@@ -128,9 +128,11 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 
 	if (percore_is_first(th)) {
-		if (svc->method != PERCORE_METHOD_FRONT &&
-		    percore_may_attach(skb, svc->family))
-			percore_steer_first(net, svc, skb, thoff);
+		if (svc->method == PERCORE_METHOD_FRONT)
+			return NF_ACCEPT;
+		if (!percore_may_attach(skb, svc->family))
+			return percore_late(skb, net, svc->family);
+		percore_steer_first(net, svc, skb, thoff);
 	} else if (unlikely(percore_cookies_recent(percore_pernet(net))) &&
 		   percore_is_ack(th) && percore_may_attach(skb, svc->family)) {
 		percore_steer_ack(net, svc, skb, thoff);
