@@ -912,6 +912,16 @@ static void c_rest_moved(void)
 	ask_from_all(&f, 2);
 }
 
+/* But where first packets are looked for, on the lane that it was on. */
+static void c_rest_looked(void)
+{
+	struct flow f = { 5162, PUBLIC, 0, 1000, 0 };
+
+	rest(&f);
+	begin_anew(&f);
+	lane_is(ask(&f), 0);
+}
+
 /* Let listeners send cookies always, or when their queue is full. */
 static void cookies_always(bool on)
 {
@@ -1087,6 +1097,7 @@ static const struct {
 	{ "syn-second", c_syn_second },
 	{ "syn-cookie", c_syn_cookie },
 	{ "rest-moved", c_rest_moved },
+	{ "rest-looked", c_rest_looked },
 	{ "rest-cookie", c_rest_cookie },
 	{ "reset", c_reset },
 	{ "closed", c_closed },

@@ -156,17 +156,25 @@ authenticated()
 	wire authenticated && [[ $(pc_stat new) == $((new + 1)) ]]
 }
 
-# settled CASE: where no packet has come to a CPU that was another's, and first ones are
-# not looked for. Nor are they with Fast Open.
+# anew CASE: where no packet has come to a CPU that was another's, and without Fast Open
+anew()
+{
+	local status=0
+
+	pc_srv sysctl -qw net.ipv4.tcp_fastopen=1
+	pc_del && pc_add && wire "$1" || status=1
+	pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027 net.ipv4.tcp_syncookies=1
+	return $status
+}
+
+# settled CASE: and where first packets are not looked for
 settled()
 {
 	local looks=/sys/module/percore/parameters/first_looks status=0 before
 
 	before=$(cat $looks)
 	echo 0 > $looks
-	pc_srv sysctl -qw net.ipv4.tcp_fastopen=1
-	pc_del && pc_add && wire "$1" || status=1
-	pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027 net.ipv4.tcp_syncookies=1
+	anew "$1" || status=1
 	echo "$before" > $looks
 	return $status
 }
@@ -194,7 +202,7 @@ need_cmd percore_wire nft
 modprobe tun || skip "no tun here"
 tun
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 49 : 55))
+ktap_set_plan $((PC_FAMILY == 4 ? 50 : 56))
 dmesg_mark
 # Fast Open for all listeners
 pc_srv sysctl -qw net.ipv4.tcp_fastopen=1027
@@ -217,6 +225,8 @@ for PC_METHOD in front nat steer; do
 		check "a SYN on two CPUs, the second's answer is taken" settled syn-second
 		check "TIME_WAIT on a CPU, a connection on another, packets on both" \
 			settled rest-moved
+		check "TIME_WAIT on a CPU, a connection from another, looked for" \
+			anew rest-looked
 		check "a SYN on two CPUs, a cookie's answer on both" settled syn-cookie
 		check "TIME_WAIT on a CPU, a cookie on another" settled rest-cookie
 	else

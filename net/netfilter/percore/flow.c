@@ -95,21 +95,13 @@ bool percore_flow_means(struct sock *sk, const struct tcphdr *th)
 	       ntohl(th->ack_seq) == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
 }
 
-/**
- * percore_flow_choose() - which of a flow's two sockets does a packet mean?
- * @here: the one that was found first, which does not fit; or NULL
- * @other: the other; or NULL
- * @th: the packet's TCP header; NULL for none
- *
- * What is left of a connection in TIME_WAIT goes when a newer one is found: it would take
- * a share of its packets, and stay for as long as it does.
- *
- * Context: softirq.
- * Return: @other if it fits or is the only one, else @here. The reference to the one that
- * is not returned is given back.
+/* Which of a flow's two sockets does a packet mean? @here was found first, and does not
+ * fit; both may be NULL. What is left of a connection in TIME_WAIT goes when a newer one is
+ * found: it would take a share of its packets, and stay for as long as it does. The
+ * reference to the one that is not returned is given back.
  */
-struct sock *percore_flow_choose(struct sock *here, struct sock *other,
-				 const struct tcphdr *th)
+static struct sock *percore_flow_choose(struct sock *here, struct sock *other,
+					const struct tcphdr *th)
 {
 	if (!here || !other)
 		return here ?: other;
@@ -124,27 +116,12 @@ struct sock *percore_flow_choose(struct sock *here, struct sock *other,
 	return other;
 }
 
-/**
- * percore_flow_elsewhere() - find the socket of a flow of method nat, not here
- * @net: netns
- * @svc: service
- * @tuple: the client's end
- * @th: the packet's TCP header; NULL for none
- * @own: this CPU's lane, where there is none that fits
- * @lane: result: the lane with the socket; @own when there is none
- *
- * A packet on its own lane costs one search; only a packet that belongs to
- * another lane, or to nobody, costs one look per lane.
- *
- * Context: softirq, RCU.
- * Return: socket with a reference that sock_gen_put() gives back, one that fits if there
- * is one; or NULL.
- */
-struct sock *percore_flow_elsewhere(struct net *net,
-				    const struct percore_service *svc,
-				    const struct percore_tuple *tuple,
-				    const struct tcphdr *th, u16 own,
-				    u16 *lane)
+/* The same on all lanes but one. */
+static struct sock *percore_flow_elsewhere(struct net *net,
+					   const struct percore_service *svc,
+					   const struct percore_tuple *tuple,
+					   const struct tcphdr *th, u16 own,
+					   u16 *lane)
 {
 	struct sock *sk = NULL, *other;
 	__be16 port;
@@ -168,6 +145,39 @@ struct sock *percore_flow_elsewhere(struct net *net,
 }
 
 /**
+ * percore_flow_beside() - find the socket of a flow of method nat, not here alone
+ * @net: netns
+ * @svc: service
+ * @tuple: the client's end
+ * @th: the packet's TCP header; NULL for none
+ * @own: lane that was looked at
+ * @here: what was there, and does not fit, with a reference that is given back if it is
+ *	not returned; or NULL
+ * @lane: result: the lane with the socket; @own when there is none
+ *
+ * A packet on its own lane costs one search; only a packet that belongs to
+ * another lane, or to nobody, costs one look per lane.
+ *
+ * Context: softirq, RCU.
+ * Return: socket with a reference that sock_gen_put() gives back, one that fits if there
+ * is one; or NULL.
+ */
+struct sock *percore_flow_beside(struct net *net,
+				 const struct percore_service *svc,
+				 const struct percore_tuple *tuple,
+				 const struct tcphdr *th, u16 own,
+				 struct sock *here, u16 *lane)
+{
+	struct sock *other, *sk;
+
+	other = percore_flow_elsewhere(net, svc, tuple, th, own, lane);
+	sk = percore_flow_choose(here, other, th);
+	if (sk != other)
+		*lane = own;
+	return sk;
+}
+
+/**
  * percore_flow_find() - find the socket of a flow of method nat
  * @net: netns
  * @svc: service
@@ -184,17 +194,13 @@ struct sock *percore_flow_find(struct net *net,
 			       const struct percore_tuple *tuple,
 			       const struct tcphdr *th, u16 own, u16 *lane)
 {
-	struct sock *here, *other, *sk;
+	struct sock *here;
 
 	*lane = own;
 	here = percore_flow_at(net, svc, tuple, svc->lane[own].port);
 	if (here && percore_flow_fits(here, th))
 		return here;
-	other = percore_flow_elsewhere(net, svc, tuple, th, own, lane);
-	sk = percore_flow_choose(here, other, th);
-	if (sk != other)
-		*lane = own;
-	return sk;
+	return percore_flow_beside(net, svc, tuple, th, own, here, lane);
 }
 
 /* For how many packets a CPU may do each of enum percore_look in a tick. */

@@ -121,15 +121,12 @@ static u16 percore_nat_look(struct net *net, const struct percore_service *svc,
 {
 	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
 	struct percore_tuple tuple;
-	struct sock *other, *sk;
 	bool thorough = false;
+	struct sock *sk;
 	u16 lane;
 
 	percore_tuple_of(svc, skb, thoff, &tuple);
-	other = percore_flow_elsewhere(net, svc, &tuple, th, own, &lane);
-	sk = percore_flow_choose(here, other, th);
-	if (sk != other)
-		lane = own;
+	sk = percore_flow_beside(net, svc, &tuple, th, own, here, &lane);
 	if (sk && percore_flow_fits(sk, th)) {
 		if (here)
 			percore_look_paid(svc, PERCORE_LOOK_UNFIT);

@@ -424,13 +424,11 @@ struct sock *percore_flow_find(struct net *net,
 			       const struct percore_service *svc,
 			       const struct percore_tuple *tuple,
 			       const struct tcphdr *th, u16 own, u16 *lane);
-struct sock *percore_flow_elsewhere(struct net *net,
-				    const struct percore_service *svc,
-				    const struct percore_tuple *tuple,
-				    const struct tcphdr *th, u16 own,
-				    u16 *lane);
-struct sock *percore_flow_choose(struct sock *here, struct sock *other,
-				 const struct tcphdr *th);
+struct sock *percore_flow_beside(struct net *net,
+				 const struct percore_service *svc,
+				 const struct percore_tuple *tuple,
+				 const struct tcphdr *th, u16 own,
+				 struct sock *here, u16 *lane);
 bool percore_may_look(const struct percore_service *svc,
 		      enum percore_look what);
 void percore_look_paid(const struct percore_service *svc,
