@@ -180,6 +180,28 @@ pc_hang_up()
 	wait "$TALK_ID" 2> /dev/null || true
 }
 
+# pc_rest PORT: a client's port is in TIME_WAIT on a lane, named in $lane
+pc_rest()
+{
+	pc_talk "$1" || return 1
+	taskset -pc 0 "$TALK_ID" > /dev/null
+	pc_say first
+	# shellcheck disable=SC2034  # the caller's
+	lane=$REPLY
+	pc_say close
+	pc_hang_up
+	within 30 pc_in_time_wait "$1" || { ktap_print_msg "no TIME_WAIT"; return 1; }
+}
+
+# pc_again PORT CPU: it comes back
+pc_again()
+{
+	PC_TASKSET="taskset -c $2" pc_talk "$1" ||
+		{ ktap_print_msg "again: $REPLY"; return 1; }
+	pc_say again
+	ktap_print_msg "lane $lane, then $REPLY"
+}
+
 # pc_track STATE...: count what connection tracking calls invalid, and
 # PC_PROTO's packets of these states, in and out
 pc_track()

@@ -40,27 +40,6 @@ moving_rps()
 	pc_moved migrated "$migrated"
 }
 
-# rest PORT: a client's port is in TIME_WAIT on a lane
-rest()
-{
-	pc_talk "$1" || return 1
-	taskset -pc 0 "$TALK_ID" > /dev/null
-	pc_say first
-	lane=$REPLY
-	pc_say close
-	pc_hang_up
-	within 30 pc_in_time_wait "$1" || { ktap_print_msg "no TIME_WAIT"; return 1; }
-}
-
-# again PORT CPU: it comes back
-again()
-{
-	PC_TASKSET="taskset -c $2" pc_talk "$1" ||
-		{ ktap_print_msg "again: $REPLY"; return 1; }
-	pc_say again
-	ktap_print_msg "lane $lane, then $REPLY"
-}
-
 cpu_of() { echo $((($1 - 8000) / 16)); }
 
 # It comes back from another CPU, and to the same lane.
@@ -68,7 +47,7 @@ time_wait()
 {
 	local lane
 
-	rest 45001 && again 45001 $(($(cpu_of "$lane") ^ 1)) || return 1
+	pc_rest 45001 && pc_again 45001 $(($(cpu_of "$lane") ^ 1)) || return 1
 	pc_hang_up
 	[[ $REPLY == "$lane" ]]
 }
@@ -80,7 +59,7 @@ elsewhere_again()
 	local port cpu own
 
 	own=$(cpu_of "$lane")
-	again "$1" "$own" || return 1
+	pc_again "$1" "$own" || return 1
 	port=$REPLY
 	for cpu in 3 2 1 0 "$own"; do
 		taskset -pc "$cpu" "$TALK_ID" > /dev/null
@@ -97,7 +76,7 @@ time_wait_drained()
 {
 	local lane cpu status=0
 
-	rest 45003 || return 1
+	pc_rest 45003 || return 1
 	cpu=$(cpu_of "$lane")
 	pc_srv corelane nat drain "$PC_SERVICE" --cpus "$cpu" && elsewhere_again 45003 || status=1
 	pc_srv corelane nat undrain "$PC_SERVICE" --cpus "$cpu" && return $status
@@ -108,7 +87,7 @@ time_wait_retired()
 {
 	local lane status=0
 
-	rest 45004 || return 1
+	pc_rest 45004 || return 1
 	pc_set --cpus "$(cpu_of "$lane")" --ports $((lane ^ 16)) && elsewhere_again 45004 ||
 		status=1
 	pc_set --cpus 0-3 --ports 8000+16 && return $status
@@ -119,8 +98,8 @@ time_wait_former()
 {
 	local lane status=0
 
-	rest 45005 || return 1
-	pc_set --method steer && again 45005 0 || status=1
+	pc_rest 45005 || return 1
+	pc_set --method steer && pc_again 45005 0 || status=1
 	pc_say name
 	ktap_print_msg "its name: $REPLY"
 	pc_hang_up

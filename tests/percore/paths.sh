@@ -87,6 +87,58 @@ first()
 	return $status
 }
 
+# Every handshake by a SYN cookie, which belongs to no socket.
+by_cookies()
+{
+	local status=0
+
+	PC_METHOD=steer
+	pc_srv sysctl -qw net.ipv4.tcp_syncookies=2
+	pc_add || die "the service is not accepted"
+	served || status=1
+	pc_del || die "the service cannot be deleted"
+	pc_srv sysctl -qw net.ipv4.tcp_syncookies=1
+	return $status
+}
+
+# A client's port comes back whose connection is in TIME_WAIT. A reset would not end that.
+comes_back()
+{
+	local status=0
+
+	PC_METHOD=steer
+	pc_srv sysctl -qw net.ipv4.tcp_rfc1337=1
+	pc_add || die "the service is not accepted"
+	pc_rest 45100 && pc_again 45100 1 || status=1
+	pc_hang_up
+	[[ $REPLY == "${PC_PORTS[1]}" ]] || status=1
+	pc_del || die "the service cannot be deleted"
+	pc_srv sysctl -qw net.ipv4.tcp_rfc1337=0
+	return $status
+}
+
+# The bridge puts what comes into a VLAN, on which the service is.
+vlan()
+{
+	local status=0
+
+	PC_METHOD=steer
+	ip -n pc-srv link set br9 type bridge vlan_filtering 1
+	bridge -n pc-srv vlan add dev vs vid 10 pvid untagged
+	bridge -n pc-srv vlan add dev br9 vid 10 self
+	ip -n pc-srv link add link br9 name br9.10 type vlan id 10
+	ip -n pc-srv addr flush dev br9
+	ip -n pc-srv link set br9.10 up
+	pc_addr pc-srv "$PC_VIP$PC_NET" dev br9.10
+	pc_add || die "the service is not accepted"
+	served || status=1
+	pc_del || die "the service cannot be deleted"
+	ip -n pc-srv link del br9.10
+	ip -n pc-srv link set br9 type bridge vlan_filtering 0
+	pc_addr pc-srv "$PC_VIP$PC_NET" dev br9
+	return $status
+}
+
 # netfilter 0|1: does the bridge call it? It does by default where br_netfilter is
 # loaded.
 netfilter()
@@ -96,8 +148,10 @@ netfilter()
 		"net.bridge.bridge-nf-call-ip6tables=$1"
 }
 
-bridge()
+by_bridge()
 {
+	local what
+
 	ip -n pc-srv link add br9 type bridge
 	ip -n pc-srv link set br9 up
 	ip -n pc-srv link set vs master br9
@@ -110,11 +164,14 @@ bridge()
 		netfilter 1
 		check "through a bridge that calls netfilter, the first one" first
 		by_both "through a bridge that calls netfilter"
+		check "through a bridge that calls netfilter, by SYN cookies" by_cookies
+		check "through a bridge that calls netfilter, a port comes back" comes_back
+		check "through a bridge that calls netfilter, on a VLAN" vlan
 		netfilter 0
 	else
-		ktap_test_skip "through a bridge that calls netfilter, the first one: no br_netfilter here"
-		ktap_test_skip "through a bridge that calls netfilter, nat: no br_netfilter here"
-		ktap_test_skip "through a bridge that calls netfilter, steer: no br_netfilter here"
+		for what in "the first one" nat steer "by SYN cookies" "a port comes back" "on a VLAN"; do
+			ktap_test_skip "through a bridge that calls netfilter, $what: no br_netfilter here"
+		done
 	fi
 	pc_serve_stop
 	ip -n pc-srv link del br9
@@ -144,10 +201,10 @@ tunnel()
 
 pc_setup
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 11 : 9))
+ktap_set_plan $((PC_FAMILY == 4 ? 14 : 12))
 dmesg_mark
 [[ $PC_FAMILY == 6 ]] || tunnel
-bridge
+by_bridge
 vrf
 check "the kernel's log is clean" dmesg_clean
 ktap_finished

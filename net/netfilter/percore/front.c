@@ -273,7 +273,7 @@ void percore_fronts_init(struct percore_net *pn)
 }
 
 /**
- * percore_fronts_look() - look after hooks soon, and after fronts from now on
+ * percore_fronts_look() - look after fronts and their hooks from now on
  * @pn: netns; cancelled when no packet comes to us any more
  *
  * Context: any.

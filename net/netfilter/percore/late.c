@@ -1,40 +1,104 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Method steer, where a bridge shows its packets to netfilter.
+ * Nothing is rewritten, and a bridge shows its packets to netfilter.
  *
  * It does so before it is known whether a packet is for this host at all, and a
- * listener must not go with one that leaves by another port. What is for this host
- * does not come to that hook again. So where such a first packet has been seen there is
- * a hook behind routing, too.
+ * listener must not go with one that leaves by another port. What is for this host is
+ * kept from that hook when it comes again. So where such a packet has been seen there
+ * is a hook behind routing, too.
  */
 #include <linux/ip.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/tcp.h>
+#include <linux/workqueue.h>
 #include <net/ip.h>
+#include <net/sock.h>
 
+#include "percore_compat.h"
 #include "percore.h"
 
 /**
- * percore_late() - a first packet arrives with which no listener may go
- * @skb: packet to the public port of a service with method steer
+ * percore_late() - a packet arrives with which no listener may go
+ * @skb: packet to the public port of a service of TCP
+ * @svc: service
  * @net: netns
- * @family: AF_INET or AF_INET6
  *
- * Until the hook is there nobody answers: it will be sent again.
+ * Until the hook is there nobody answers: it will be sent again. Where there can be no
+ * hook the stack answers.
  *
- * Context: softirq, RCU.
+ * Context: any but hard interrupt, RCU.
  * Return: netfilter verdict.
  */
-unsigned int percore_late(const struct sk_buff *skb, struct net *net, u8 family)
+unsigned int percore_late(const struct sk_buff *skb,
+			  const struct percore_service *svc, struct net *net)
 {
+	enum percore_family family = percore_family_of(svc->family);
 	struct percore_net *pn = percore_pernet(net);
 
-	if (!nf_bridge_in_prerouting(skb) ||
-	    READ_ONCE(pn->hooked_late[percore_family_of(family)]))
+	/* One of method nat that has been of another: its connections live by that. */
+	if (svc->method == PERCORE_METHOD_NAT || !nf_bridge_in_prerouting(skb) ||
+	    READ_ONCE(pn->hooked_late[family]) || READ_ONCE(pn->late_failed))
 		return NF_ACCEPT;
 	WRITE_ONCE(pn->bridged, true);
-	percore_fronts_look(pn);
+	queue_work(system_dfl_wq, &pn->late_work);
 	return NF_DROP;
+}
+
+static void percore_late_hook(struct work_struct *work)
+{
+	struct percore_net *pn = container_of(work, struct percore_net,
+					      late_work);
+
+	mutex_lock(&pn->lock);
+	if (!pn->ending)
+		percore_hooks_renew(pn);
+	mutex_unlock(&pn->lock);
+}
+
+/**
+ * percore_late_init() - prepare a netns
+ * @pn: netns
+ */
+void percore_late_init(struct percore_net *pn)
+{
+	INIT_WORK(&pn->late_work, percore_late_hook);
+}
+
+/**
+ * percore_late_stop() - never ask for the hook again
+ * @pn: netns to whose hooks no packet comes any more
+ *
+ * Context: may sleep.
+ */
+void percore_late_stop(struct percore_net *pn)
+{
+	cancel_work_sync(&pn->late_work);
+}
+
+/* Has a packet been kept from the first hook, because a bridge has shown it there? */
+static bool percore_was_bridged(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	const struct nf_bridge_info *bridge = nf_bridge_info_get(skb);
+
+	return bridge && bridge->sabotage_in_done;
+#else
+	return false;
+#endif
+}
+
+/* Is there a socket already? The stack has looked: what it has found in TIME_WAIT may
+ * make room for a new connection, as long as nobody has chosen it on purpose.
+ */
+static bool percore_is_found(struct sk_buff *skb, const struct tcphdr *th)
+{
+	if (!skb->sk)
+		return false;
+	if (!percore_is_first(th) || skb->sk->sk_state != TCP_TIME_WAIT ||
+	    skb_sk_is_prefetched(skb))
+		return true;
+	skb_orphan(skb);
+	return false;
 }
 
 /* A packet has come through a bridge: to whom? What method nat has rewritten has a
@@ -44,9 +108,11 @@ static unsigned int percore_late_in(struct sk_buff *skb,
 				    const struct percore_slot *slot,
 				    struct net *net, unsigned int thoff)
 {
+	const struct tcphdr *th = percore_tcp_hdr(skb, thoff);
+
 	if (!slot || slot->lane != PERCORE_PUBLIC ||
-	    slot->svc->method != PERCORE_METHOD_STEER ||
-	    percore_tcp_hdr(skb, thoff)->doff < sizeof(struct tcphdr) / 4)
+	    slot->svc->method == PERCORE_METHOD_NAT ||
+	    th->doff < sizeof(*th) / 4 || percore_is_found(skb, th))
 		return NF_ACCEPT;
 	return percore_steer_in(skb, slot->svc, net, thoff);
 }
@@ -57,7 +123,7 @@ static unsigned int percore_late_in(struct sk_buff *skb,
  * @skb: packet, whole
  * @state: the hook's
  *
- * Context: softirq, RCU.
+ * Context: any but hard interrupt, RCU.
  * Return: netfilter verdict.
  */
 unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
@@ -67,8 +133,7 @@ unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
 	const struct percore_table *table;
 	unsigned int thoff;
 
-	if (!netif_is_bridge_master(state->in) || skb->sk ||
-	    ip_hdr(skb)->protocol != IPPROTO_TCP)
+	if (!percore_was_bridged(skb) || ip_hdr(skb)->protocol != IPPROTO_TCP)
 		return NF_ACCEPT;
 	table = rcu_dereference(pn->table[PERCORE_TCP4]);
 	thoff = ip_hdrlen(skb);
@@ -87,7 +152,7 @@ unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
  * @skb: packet
  * @state: the hook's
  *
- * Context: softirq, RCU.
+ * Context: any but hard interrupt, RCU.
  * Return: netfilter verdict.
  */
 unsigned int percore_hook_late6(void *priv, struct sk_buff *skb,
@@ -97,8 +162,8 @@ unsigned int percore_hook_late6(void *priv, struct sk_buff *skb,
 	const struct percore_table *table;
 	struct percore_where where;
 
-	if (!netif_is_bridge_master(state->in) || skb->sk ||
-	    !percore_find6(skb, 0, &where) || where.proto != IPPROTO_TCP)
+	if (!percore_was_bridged(skb) || !percore_find6(skb, 0, &where) ||
+	    where.proto != IPPROTO_TCP)
 		return NF_ACCEPT;
 	table = rcu_dereference(pn->table[PERCORE_TCP6]);
 	if (!table || !pskb_may_pull(skb, where.off + sizeof(struct tcphdr)))

@@ -24,6 +24,9 @@
  *
  * Out: before the raw table, so that every rule sees the public port.
  *
+ * Late, behind routing, where a bridge shows packets to the first too early: before
+ * every table that there is.
+ *
  * IPv6 has the same numbers.
  */
 #define PERCORE_PRI_IN	(NF_IP_PRI_CONNTRACK - 10)
@@ -192,7 +195,6 @@ static int percore_hook_set(struct net *net, struct nf_hook_ops *ops,
 int percore_hooks_set(struct net *net, enum percore_family family, bool in,
 		      bool out)
 {
-	const struct percore_hooks *hooks = &percore_hooks[family];
 	struct percore_net *pn = percore_pernet(net);
 	bool before = pn->hooked_in[family];
 	int err;
@@ -200,20 +202,33 @@ int percore_hooks_set(struct net *net, enum percore_family family, bool in,
 	err = percore_hook_in_set(net, family, in);
 	if (err)
 		return err;
-	err = percore_hook_set(net, &pn->out[family], hooks->out,
+	err = percore_hook_set(net, &pn->out[family], percore_hooks[family].out,
 			       &pn->hooked_out[family], out);
 	if (err)
-		goto err_in;
-	err = percore_hook_set(net, &pn->late[family], hooks->late,
-			       &pn->hooked_late[family],
-			       in && READ_ONCE(pn->bridged));
-	if (err)
-		goto err_in;
-	return 0;
-
-err_in:
-	percore_hook_in_set(net, family, before);
+		percore_hook_in_set(net, family, before);
 	return err;
+}
+
+/**
+ * percore_hook_late_set() - see packets behind routing, or see them no more
+ * @net: netns, its percore_net locked
+ * @family: which packets
+ * @on: see them
+ *
+ * When that cannot be, a note of it lets packets pass.
+ *
+ * Context: may sleep.
+ */
+void percore_hook_late_set(struct net *net, enum percore_family family, bool on)
+{
+	struct percore_net *pn = percore_pernet(net);
+	int err;
+
+	err = percore_hook_set(net, &pn->late[family],
+			       percore_hooks[family].late,
+			       &pn->hooked_late[family], on);
+	if (on)
+		WRITE_ONCE(pn->late_failed, err);
 }
 
 static int __net_init percore_net_init(struct net *net)
@@ -225,6 +240,7 @@ static int __net_init percore_net_init(struct net *net)
 	pn->net = net;
 	percore_reap_init(pn);
 	percore_fronts_init(pn);
+	percore_late_init(pn);
 	percore_loads_init(pn);
 	return 0;
 }
@@ -240,6 +256,8 @@ static void __net_exit percore_net_pre_exit(struct net *net)
 	pn->ending = true;
 	percore_hooks_set(net, PERCORE_IP4, false, false);
 	percore_hooks_set(net, PERCORE_IP6, false, false);
+	percore_hook_late_set(net, PERCORE_IP4, false);
+	percore_hook_late_set(net, PERCORE_IP6, false);
 	mutex_unlock(&pn->lock);
 }
 
@@ -250,6 +268,7 @@ static void __net_exit percore_net_exit(struct net *net)
 
 	/* A packet that was inside may have asked for hooks. */
 	cancel_delayed_work_sync(&pn->fronts);
+	percore_late_stop(pn);
 	percore_service_purge(pn);
 }
 

@@ -14,7 +14,7 @@
  *	former		connections of the method that a service had before
  *	find6		where the transport header of an IPv6 packet is
  *	nat, steer	two methods: a packet that has no socket
- *	late		method steer behind a bridge that calls netfilter
+ *	late		steer and front behind a bridge that calls netfilter
  *	front		the third, by a listener of ours
  *	udp		method nat for a datagram
  *	gather		fragments become packets
@@ -228,11 +228,13 @@ struct percore_service {
  * @services: list of struct percore_service, oldest first
  * @reap: looks for retired lanes that nobody needs
  * @payer: whom that charges its memory to, while it goes on; or NULL
- * @fronts: looks after the services with method front, and after the hooks
+ * @fronts: looks after the services with method front
+ * @late_work: has the hook behind routing registered
  * @loads: looks how busy the CPUs of lanes are, where a service has a mark for it
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
- * @bridged: a bridge has shown a first packet to netfilter
+ * @bridged: a bridge has shown a packet to netfilter that a listener may have to go with
+ * @late_failed: the hook for these could not be registered
  * @ending: it is going away, and gets no more hooks
  * @hooked_in: by enum percore_family: the netfilter hook for packets that
  *	arrive is registered
@@ -252,10 +254,12 @@ struct percore_net {
 	struct delayed_work reap;
 	struct mem_cgroup *payer;
 	struct delayed_work fronts;
+	struct work_struct late_work;
 	struct delayed_work loads;
 	unsigned int count;
 	unsigned int generation;
 	bool bridged;
+	bool late_failed;
 	bool ending;
 	bool hooked_in[PERCORE_FAMILIES];
 	bool hooked_late[PERCORE_FAMILIES];
@@ -309,6 +313,7 @@ struct netlink_callback;
 struct percore_net *percore_pernet(const struct net *net);
 int percore_hooks_set(struct net *net, enum percore_family family, bool in,
 		      bool out);
+void percore_hook_late_set(struct net *net, enum percore_family family, bool on);
 
 /* netlink.c */
 extern struct genl_family percore_family;
@@ -409,8 +414,10 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 			      struct net *net, unsigned int thoff);
 
 /* late.c */
-unsigned int percore_late(const struct sk_buff *skb, struct net *net,
-			  u8 family);
+unsigned int percore_late(const struct sk_buff *skb,
+			  const struct percore_service *svc, struct net *net);
+void percore_late_init(struct percore_net *pn);
+void percore_late_stop(struct percore_net *pn);
 unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state);
 unsigned int percore_hook_late6(void *priv, struct sk_buff *skb,

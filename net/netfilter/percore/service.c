@@ -250,6 +250,21 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 	return NULL;
 }
 
+/* Where a bridge shows packets too early: is there a service of this family that has
+ * listeners attached to them? The lock is held.
+ */
+static bool percore_has_late(const struct percore_net *pn, u8 family)
+{
+	const struct percore_service *svc;
+
+	if (!READ_ONCE(pn->bridged))
+		return false;
+	list_for_each_entry(svc, &pn->services, list)
+		if (svc->family == family && svc->method != PERCORE_METHOD_NAT)
+			return true;
+	return false;
+}
+
 static void percore_hooks_set_wanted(struct percore_net *pn)
 {
 	percore_hooks_set(pn->net, PERCORE_IP4,
@@ -258,6 +273,10 @@ static void percore_hooks_set_wanted(struct percore_net *pn)
 	percore_hooks_set(pn->net, PERCORE_IP6,
 			  percore_has(pn, AF_INET6, false),
 			  percore_has(pn, AF_INET6, true));
+	percore_hook_late_set(pn->net, PERCORE_IP4,
+			      percore_has_late(pn, AF_INET));
+	percore_hook_late_set(pn->net, PERCORE_IP6,
+			      percore_has_late(pn, AF_INET6));
 }
 
 /**
@@ -349,9 +368,11 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 	}
 	percore_table_publish(pn, kind, table);
 	svc->born = start_poll_synchronize_rcu();
+	/* Hooks that are not wanted any more go, and one that can do without comes. */
+	if (old || READ_ONCE(pn->bridged))
+		percore_hooks_renew(pn);
 	if (old) {
 		percore_front_move(svc, old);
-		percore_hooks_renew(pn);
 		svc->borrows = false;
 		old->borrows = true;
 		call_rcu_hurry(&old->rcu, percore_service_free_rcu);

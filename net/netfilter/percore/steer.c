@@ -131,10 +131,12 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 		if (svc->method == PERCORE_METHOD_FRONT)
 			return NF_ACCEPT;
 		if (!percore_may_attach(skb, svc->family))
-			return percore_late(skb, net, svc->family);
+			return percore_late(skb, svc, net);
 		percore_steer_first(net, svc, skb, thoff);
 	} else if (unlikely(percore_cookies_recent(percore_pernet(net))) &&
-		   percore_is_ack(th) && percore_may_attach(skb, svc->family)) {
+		   percore_is_ack(th)) {
+		if (!percore_may_attach(skb, svc->family))
+			return percore_late(skb, svc, net);
 		percore_steer_ack(net, svc, skb, thoff);
 	}
 	return NF_ACCEPT;
