@@ -27,12 +27,25 @@ served()
 	one_lane_from_all_cpus && no_bad_checksum
 }
 
+# with_service METHOD COMMAND...: what the command says while there is one
+with_service()
+{
+	local status=0
+
+	# shellcheck disable=SC2034  # common.sh reads it
+	PC_METHOD=$1
+	pc_add || die "the service is not accepted"
+	"${@:2}" || status=1
+	pc_del || die "the service cannot be deleted"
+	return $status
+}
+
 by_both()
 {
-	for PC_METHOD in nat steer; do
-		pc_add || die "the service is not accepted"
-		check "$1, $PC_METHOD" served
-		pc_del || die "the service cannot be deleted"
+	local method
+
+	for method in nat steer; do
+		check "$1, $method" with_service "$method" served
 	done
 }
 
@@ -66,10 +79,7 @@ vrf()
 	address_again vs
 	PERCORE_PEER_DEV=vrf9 pc_serve "${PC_PORTS[@]}"
 	by_both "through a VRF"
-	PC_METHOD=nat
-	pc_add || die "the service is not accepted"
-	check "through a VRF, past connection tracking" untracked
-	pc_del || die "the service cannot be deleted"
+	check "through a VRF, past connection tracking" with_service nat untracked
 	pc_serve_stop
 	ip -n pc-srv link del vrf9
 }
@@ -77,14 +87,7 @@ vrf()
 # The first connection is sent again, as nobody has seen before what the bridge does.
 first()
 {
-	local out status=0
-
-	PC_METHOD=steer
-	pc_add || die "the service is not accepted"
-	out=$(pc_conns 1 1) || status=1
-	[[ $out == "ok=1 bad=0 "* ]] || status=1
-	pc_del || die "the service cannot be deleted"
-	return $status
+	[[ $(pc_conns 1 1) == "ok=1 bad=0 "* ]]
 }
 
 # Every handshake by a SYN cookie, which belongs to no socket.
@@ -92,11 +95,8 @@ by_cookies()
 {
 	local status=0
 
-	PC_METHOD=steer
 	pc_srv sysctl -qw net.ipv4.tcp_syncookies=2
-	pc_add || die "the service is not accepted"
 	served || status=1
-	pc_del || die "the service cannot be deleted"
 	pc_srv sysctl -qw net.ipv4.tcp_syncookies=1
 	return $status
 }
@@ -106,15 +106,11 @@ comes_back()
 {
 	local status=0
 
-	PC_METHOD=steer
 	pc_srv sysctl -qw net.ipv4.tcp_rfc1337=1
-	pc_add || die "the service is not accepted"
 	pc_rest 45100 && pc_again 45100 1 || status=1
 	pc_hang_up
-	[[ $REPLY == "${PC_PORTS[1]}" ]] || status=1
-	pc_del || die "the service cannot be deleted"
 	pc_srv sysctl -qw net.ipv4.tcp_rfc1337=0
-	return $status
+	[[ $status == 0 && $REPLY == "${PC_PORTS[1]}" ]]
 }
 
 # The bridge puts what comes into a VLAN, on which the service is.
@@ -122,7 +118,6 @@ vlan()
 {
 	local status=0
 
-	PC_METHOD=steer
 	ip -n pc-srv link set br9 type bridge vlan_filtering 1
 	bridge -n pc-srv vlan add dev vs vid 10 pvid untagged
 	bridge -n pc-srv vlan add dev br9 vid 10 self
@@ -130,9 +125,7 @@ vlan()
 	ip -n pc-srv addr flush dev br9
 	ip -n pc-srv link set br9.10 up
 	pc_addr pc-srv "$PC_VIP$PC_NET" dev br9.10
-	pc_add || die "the service is not accepted"
-	served || status=1
-	pc_del || die "the service cannot be deleted"
+	with_service steer served || status=1
 	ip -n pc-srv link del br9.10
 	ip -n pc-srv link set br9 type bridge vlan_filtering 0
 	pc_addr pc-srv "$PC_VIP$PC_NET" dev br9
@@ -162,10 +155,12 @@ by_bridge()
 	# Netfilter sees the packet before the bridge knows where it goes.
 	if modprobe br_netfilter; then
 		netfilter 1
-		check "through a bridge that calls netfilter, the first one" first
+		check "through a bridge that calls netfilter, the first one" with_service steer first
 		by_both "through a bridge that calls netfilter"
-		check "through a bridge that calls netfilter, by SYN cookies" by_cookies
-		check "through a bridge that calls netfilter, a port comes back" comes_back
+		check "through a bridge that calls netfilter, by SYN cookies" \
+			with_service steer by_cookies
+		check "through a bridge that calls netfilter, a port comes back" \
+			with_service steer comes_back
 		check "through a bridge that calls netfilter, on a VLAN" vlan
 		netfilter 0
 	else
