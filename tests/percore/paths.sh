@@ -143,7 +143,7 @@ netfilter()
 
 by_bridge()
 {
-	local what
+	local through="through a bridge that calls netfilter" what
 
 	ip -n pc-srv link add br9 type bridge
 	ip -n pc-srv link set br9 up
@@ -155,17 +155,16 @@ by_bridge()
 	# Netfilter sees the packet before the bridge knows where it goes.
 	if modprobe br_netfilter; then
 		netfilter 1
-		check "through a bridge that calls netfilter, the first one" with_service steer first
-		by_both "through a bridge that calls netfilter"
-		check "through a bridge that calls netfilter, by SYN cookies" \
-			with_service steer by_cookies
-		check "through a bridge that calls netfilter, a port comes back" \
-			with_service steer comes_back
-		check "through a bridge that calls netfilter, on a VLAN" vlan
+		check "$through, the first one" with_service steer first
+		by_both "$through"
+		check "$through, by SYN cookies" with_service steer by_cookies
+		check "$through, a port comes back" with_service steer comes_back
+		check "$through, on a VLAN" vlan
 		netfilter 0
 	else
-		for what in "the first one" nat steer "by SYN cookies" "a port comes back" "on a VLAN"; do
-			ktap_test_skip "through a bridge that calls netfilter, $what: no br_netfilter here"
+		for what in "the first one" nat steer "by SYN cookies" "a port comes back" \
+			"on a VLAN"; do
+			ktap_test_skip "$through, $what: no br_netfilter here"
 		done
 	fi
 	pc_serve_stop
