@@ -30,10 +30,9 @@ served()
 # with_service METHOD COMMAND...: what the command says while there is one
 with_service()
 {
-	local status=0
-
 	# shellcheck disable=SC2034  # common.sh reads it
-	PC_METHOD=$1
+	local PC_METHOD=$1 status=0
+
 	pc_add || die "the service is not accepted"
 	"${@:2}" || status=1
 	pc_del || die "the service cannot be deleted"
@@ -101,6 +100,56 @@ by_cookies()
 	return $status
 }
 
+# The hook for cookies is not there either, before there is one.
+front_by_cookies()
+{
+	local status=0
+
+	PC_METHOD=front pc_serve "${PC_PORTS[@]}"
+	with_service front by_cookies || status=1
+	pc_serve "${PC_PORTS[@]}"
+	return $status
+}
+
+# one_dies SECONDS CLIENT: a netns with a bridge, so long after a client has begun to call
+one_dies()
+{
+	local client
+
+	ip netns add pc-two
+	ip link add vb netns pc-two type veth peer name vd netns pc-cli
+	ip -n pc-two link add br8 type bridge
+	ip -n pc-two link set vb master br8
+	ip -n pc-two link set vb up
+	ip -n pc-two link set br8 up
+	ip -n pc-cli link set vd up
+	pc_addr pc-two "$PC_VIP$PC_NET" dev br8
+	pc_addr pc-cli "$2$PC_NET" dev vd
+	PC_METHOD=steer pc_add_in pc-two || return 1
+	ip netns exec pc-cli percore_peer conns "$PC_VIP" 80 1 > /dev/null 2>&1 &
+	client=$!
+	sleep "$1"
+	ip netns del pc-two
+	# the link goes with it, but not at once
+	within 30 no_link vd || { ktap_print_msg "the netns stays"; return 1; }
+	kill "$client" 2> /dev/null || true
+	wait "$client" 2> /dev/null || true
+}
+
+no_link() { ! ip -n pc-cli link show "$1" > /dev/null 2>&1; }
+
+# It dies while its first packet asks for the hook behind routing.
+dies()
+{
+	local PC_VIP=10.8.0.1 PC_SERVICE=10.8.0.1:80 other=10.8.0.2 i
+
+	[[ $PC_FAMILY == 4 ]] ||
+		PC_VIP=fd08::1 PC_SERVICE="[fd08::1]:80" other=fd08::2
+	for ((i = 0; i < 5; i++)); do
+		one_dies "0.00$i" "$other" || return 1
+	done
+}
+
 # A client's port comes back whose connection is in TIME_WAIT. A reset would not end that.
 comes_back()
 {
@@ -158,12 +207,14 @@ by_bridge()
 		check "$through, the first one" with_service steer first
 		by_both "$through"
 		check "$through, by SYN cookies" with_service steer by_cookies
+		check "$through, front's by SYN cookies" front_by_cookies
 		check "$through, a port comes back" with_service steer comes_back
 		check "$through, on a VLAN" vlan
+		check "$through, a netns dies" dies
 		netfilter 0
 	else
-		for what in "the first one" nat steer "by SYN cookies" "a port comes back" \
-			"on a VLAN"; do
+		for what in "the first one" nat steer "by SYN cookies" "front's by SYN cookies" \
+			"a port comes back" "on a VLAN" "a netns dies"; do
 			ktap_test_skip "$through, $what: no br_netfilter here"
 		done
 	fi
@@ -195,7 +246,7 @@ tunnel()
 
 pc_setup
 ktap_print_header
-ktap_set_plan $((PC_FAMILY == 4 ? 14 : 12))
+ktap_set_plan $((PC_FAMILY == 4 ? 16 : 14))
 dmesg_mark
 [[ $PC_FAMILY == 6 ]] || tunnel
 by_bridge

@@ -62,7 +62,7 @@ static void percore_front_hook(struct percore_net *pn, u8 family)
 	 */
 	smp_mb();
 	if (!READ_ONCE(pn->hooked_in[percore_family_of(family)]))
-		percore_fronts_look(pn);
+		percore_hooks_ask(pn);
 }
 
 /* Softirq, RCU. */
@@ -254,12 +254,10 @@ static void percore_fronts(struct work_struct *work)
 					      struct percore_net, fronts);
 
 	mutex_lock(&pn->lock);
-	if (!pn->ending) {
-		percore_hooks_renew(pn);
-		if (percore_fronts_heal(pn))
-			queue_delayed_work(system_dfl_wq, &pn->fronts,
-					   PERCORE_FRONT_INTERVAL);
-	}
+	percore_hooks_renew(pn);
+	if (percore_fronts_heal(pn))
+		queue_delayed_work(system_dfl_wq, &pn->fronts,
+				   PERCORE_FRONT_INTERVAL);
 	mutex_unlock(&pn->lock);
 }
 
@@ -273,8 +271,8 @@ void percore_fronts_init(struct percore_net *pn)
 }
 
 /**
- * percore_fronts_look() - look after fronts and their hooks from now on
- * @pn: netns; cancelled when no packet comes to us any more
+ * percore_fronts_look() - look after fronts from now on, and their hooks when cookies are over
+ * @pn: netns
  *
  * Context: any.
  */
@@ -297,4 +295,5 @@ void percore_fronts_stop(struct percore_net *pn)
 	list_for_each_entry(svc, &pn->services, list)
 		percore_front_close(svc);
 	mutex_unlock(&pn->lock);
+	cancel_delayed_work_sync(&pn->fronts);
 }

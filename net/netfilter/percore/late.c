@@ -10,7 +10,6 @@
 #include <linux/ip.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/tcp.h>
-#include <linux/workqueue.h>
 #include <net/ip.h>
 #include <net/sock.h>
 
@@ -40,39 +39,8 @@ unsigned int percore_late(const struct sk_buff *skb,
 	    READ_ONCE(pn->hooked_late[family]) || READ_ONCE(pn->late_failed))
 		return NF_ACCEPT;
 	WRITE_ONCE(pn->bridged, true);
-	queue_work(system_dfl_wq, &pn->late_work);
+	percore_hooks_ask(pn);
 	return NF_DROP;
-}
-
-static void percore_late_hook(struct work_struct *work)
-{
-	struct percore_net *pn = container_of(work, struct percore_net,
-					      late_work);
-
-	mutex_lock(&pn->lock);
-	if (!pn->ending)
-		percore_hooks_renew(pn);
-	mutex_unlock(&pn->lock);
-}
-
-/**
- * percore_late_init() - prepare a netns
- * @pn: netns
- */
-void percore_late_init(struct percore_net *pn)
-{
-	INIT_WORK(&pn->late_work, percore_late_hook);
-}
-
-/**
- * percore_late_stop() - never ask for the hook again
- * @pn: netns to whose hooks no packet comes any more
- *
- * Context: may sleep.
- */
-void percore_late_stop(struct percore_net *pn)
-{
-	cancel_work_sync(&pn->late_work);
 }
 
 /* Has a packet been kept from the first hook, because a bridge has shown it there? */

@@ -229,7 +229,7 @@ struct percore_service {
  * @reap: looks for retired lanes that nobody needs
  * @payer: whom that charges its memory to, while it goes on; or NULL
  * @fronts: looks after the services with method front
- * @late_work: has the hook behind routing registered
+ * @hooks: has the hooks registered that packets have asked for
  * @loads: looks how busy the CPUs of lanes are, where a service has a mark for it
  * @count: length of @services
  * @generation: goes up with every change, for consistent dumps
@@ -254,7 +254,7 @@ struct percore_net {
 	struct delayed_work reap;
 	struct mem_cgroup *payer;
 	struct delayed_work fronts;
-	struct work_struct late_work;
+	struct work_struct hooks;
 	struct delayed_work loads;
 	unsigned int count;
 	unsigned int generation;
@@ -311,9 +311,14 @@ struct netlink_callback;
 
 /* main.c */
 struct percore_net *percore_pernet(const struct net *net);
-int percore_hooks_set(struct net *net, enum percore_family family, bool in,
-		      bool out);
-void percore_hook_late_set(struct net *net, enum percore_family family, bool on);
+
+/* hooks.c */
+int percore_hooks_want(struct percore_net *pn, const struct percore_service *svc);
+void percore_hooks_renew(struct percore_net *pn);
+void percore_hooks_ask(struct percore_net *pn);
+void percore_hooks_init(struct percore_net *pn);
+void percore_hooks_end(struct percore_net *pn);
+void percore_hooks_quit(struct percore_net *pn);
 
 /* netlink.c */
 extern struct genl_family percore_family;
@@ -416,8 +421,6 @@ unsigned int percore_steer_in(struct sk_buff *skb,
 /* late.c */
 unsigned int percore_late(const struct sk_buff *skb,
 			  const struct percore_service *svc, struct net *net);
-void percore_late_init(struct percore_net *pn);
-void percore_late_stop(struct percore_net *pn);
 unsigned int percore_hook_late4(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state);
 unsigned int percore_hook_late6(void *priv, struct sk_buff *skb,
@@ -495,7 +498,6 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 int percore_service_put(struct net *net, struct percore_service *svc,
 			struct percore_service *old, struct percore_slot *clash,
 			u16 *lane);
-void percore_hooks_renew(struct percore_net *pn);
 int percore_service_del(struct net *net, struct percore_service *svc);
 int percore_service_drain(struct percore_net *pn, struct percore_service *svc,
 			  u32 cpu, bool drain);

@@ -204,28 +204,6 @@ static void percore_table_publish(struct percore_net *pn,
 	pn->generation++;
 }
 
-/* With method front the stack needs us while cookies may come back. */
-static bool percore_looks_at(const struct percore_net *pn,
-			     const struct percore_service *svc)
-{
-	return svc->method != PERCORE_METHOD_FRONT ||
-	       percore_cookies_recent(pn);
-}
-
-/* Is there a service of this family whose packets we look at, one that rewrites
- * or, if @nat is false, any? The lock is held.
- */
-static bool percore_has(const struct percore_net *pn, u8 family, bool nat)
-{
-	const struct percore_service *svc;
-
-	list_for_each_entry(svc, &pn->services, list)
-		if (svc->family == family && (nat ? percore_rewrites(svc)
-					      : percore_looks_at(pn, svc)))
-			return true;
-	return false;
-}
-
 /**
  * percore_service_find() - look a service up in the list
  * @pn: netns, locked
@@ -248,56 +226,6 @@ struct percore_service *percore_service_find(struct percore_net *pn, u8 family,
 		    nf_inet_addr_cmp(&svc->vip, vip))
 			return svc;
 	return NULL;
-}
-
-/* Where a bridge shows packets too early: is there a service of this family that has
- * listeners attached to them? The lock is held.
- */
-static bool percore_has_late(const struct percore_net *pn, u8 family)
-{
-	const struct percore_service *svc;
-
-	if (!READ_ONCE(pn->bridged))
-		return false;
-	list_for_each_entry(svc, &pn->services, list)
-		if (svc->family == family && svc->method != PERCORE_METHOD_NAT)
-			return true;
-	return false;
-}
-
-static void percore_hooks_set_wanted(struct percore_net *pn)
-{
-	percore_hooks_set(pn->net, PERCORE_IP4,
-			  percore_has(pn, AF_INET, false),
-			  percore_has(pn, AF_INET, true));
-	percore_hooks_set(pn->net, PERCORE_IP6,
-			  percore_has(pn, AF_INET6, false),
-			  percore_has(pn, AF_INET6, true));
-	percore_hook_late_set(pn->net, PERCORE_IP4,
-			      percore_has_late(pn, AF_INET));
-	percore_hook_late_set(pn->net, PERCORE_IP6,
-			      percore_has_late(pn, AF_INET6));
-}
-
-/**
- * percore_hooks_renew() - have the hooks that the services want, and no other
- * @pn: netns, locked
- *
- * What cannot be registered, for want of memory, is missed: ask
- * percore_hooks_set() for what a new service must have.
- *
- * Context: may sleep.
- */
-void percore_hooks_renew(struct percore_net *pn)
-{
-	percore_hooks_set_wanted(pn);
-	/* A cookie may have been noted while a hook went. Pairs with the barrier in
-	 * percore_front_hook(): either the hook was seen to be gone there, or the note
-	 * is seen here.
-	 */
-	smp_mb();
-	if (percore_cookies_recent(pn))
-		percore_hooks_set_wanted(pn);
 }
 
 /* Flows may be on any lane from now on. */
@@ -327,12 +255,10 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 			struct percore_service *old, struct percore_slot *clash,
 			u16 *lane)
 {
-	enum percore_family family = percore_family_of(svc->family);
 	enum percore_kind kind = percore_service_kind(svc);
 	struct percore_net *pn = percore_pernet(net);
 	const struct percore_slot *taken;
 	struct percore_table *table;
-	bool in, nat;
 	int err;
 
 	percore_listener_init(net, svc);
@@ -349,9 +275,7 @@ int percore_service_put(struct net *net, struct percore_service *svc,
 		kvfree(table);
 		return -EEXIST;
 	}
-	in = percore_looks_at(pn, svc) || percore_has(pn, svc->family, false);
-	nat = percore_rewrites(svc) || percore_has(pn, svc->family, true);
-	err = percore_hooks_set(net, family, in, nat);
+	err = percore_hooks_want(pn, svc);
 	if (err)
 		goto err_free;
 	if (!old && svc->method == PERCORE_METHOD_FRONT) {
