@@ -17,8 +17,14 @@ in_guest()
 	shift 3
 	"$CORELANE_TOP/tools/lab/run.sh" --kernel "$line" --cpus 4 --results "$TMP/$line" "$@" \
 		"tests/pollnvme/$test.sh" > "$TMP/said" 2>&1 || status=$?
-	sed 's/^/# /' "$TMP/said" "$TMP/$line/$test.log"
-	[[ $status == 0 ]] && grep -q "^ok .*$last" "$TMP/$line/$test.log"
+	sed 's/^/# /' "$TMP/said"
+	# It is not there where the guest did not come to its end.
+	if [[ -f $TMP/$line/$test.log ]]; then
+		sed 's/^/# /' "$TMP/$line/$test.log"
+	else
+		tail -n 60 "$TMP/$line/console.log" | sed 's/^/# /'
+	fi
+	[[ $status == 0 ]] && grep -qs "^ok .*$last" "$TMP/$line/$test.log"
 }
 
 ktap_print_header

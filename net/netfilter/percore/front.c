@@ -25,7 +25,9 @@
 #include "percore_compat.h"
 #include "percore.h"
 
-/* How often fronts and their hooks are looked after: a cookie is valid for less. */
+/* How often fronts and their hooks are looked after: a cookie is valid for less. So a hook for
+ * cookies goes when none has been sent for one to two times as long.
+ */
 #define PERCORE_FRONT_INTERVAL	(TCP_SYNCOOKIE_VALID + 2 * HZ)
 
 /**
@@ -272,7 +274,7 @@ void percore_fronts_init(struct percore_net *pn)
 
 /**
  * percore_fronts_look() - look after fronts from now on, and their hooks when cookies are over
- * @pn: netns
+ * @pn: netns, locked; percore_fronts_stop() comes before its end
  *
  * Context: any.
  */
@@ -282,7 +284,7 @@ void percore_fronts_look(struct percore_net *pn)
 }
 
 /**
- * percore_fronts_stop() - close the fronts of a netns that is going away
+ * percore_fronts_stop() - close the fronts of a netns that is going away, look no more
  * @pn: netns in which nobody can change anything any more; not locked
  *
  * Context: may sleep.

@@ -3,7 +3,6 @@
  * The netfilter hooks of a netns: those that its services want, and no other.
  */
 #include <linux/netfilter_ipv4.h>
-#include <linux/netfilter_ipv6.h>
 #include <linux/workqueue.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 

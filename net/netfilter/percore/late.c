@@ -13,7 +13,6 @@
 #include <net/ip.h>
 #include <net/sock.h>
 
-#include "percore_compat.h"
 #include "percore.h"
 
 /**

@@ -2,7 +2,8 @@
 /*
  * percore: what its rooms share. From the top down:
  *
- *	main		module and per-netns life, hook registration
+ *	main		module and per-netns life
+ *	hooks		which netfilter hooks a netns has
  *	netlink		the generic netlink family: parse, validate
  *	dump		what it tells: services and counters
  *	notify		what it tells unasked
